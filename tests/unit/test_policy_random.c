@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/* Text that nobody would write: random, binary, enormous, without memory. Never a crash, and every
+ * refusal has a reason. */
+#include "unit.h"
+
+enum { ROUNDS = 5000, LONGEST = 600 };
+
+static const struct subject anyone = {.program = "p", .path = "/p", .role = ROLE_ACCEPTED};
+
+static void ignore_line(void *context, const char *line)
+{
+    *(size_t *)context += strlen(line);
+}
+
+/* Parses, and uses what comes of it. */
+static bool survive(const char *text, size_t length)
+{
+    struct errors errors;
+    void *memory;
+    const struct policy *policy = parse_bytes(text, length, &memory, &errors);
+    struct settings settings;
+    size_t printed = 0;
+
+    if (policy == NULL) {
+        assert_true(errors.count > 0);
+        assert_null(strstr(errors.text, "do not suffice"));
+    } else {
+        assert_int_equal(errors.count, 0);
+        policy_match(policy, &anyone, &settings);
+        policy_print(policy, ignore_line, &printed);
+        assert_true(printed > 0);
+    }
+    free(memory);
+    return policy != NULL;
+}
+
+static void test_random_bytes(void **state)
+{
+    uint64_t random = random_seed("bytes");
+    char text[LONGEST];
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        size_t length = next_random(&random) % LONGEST;
+
+        /* Every other round without NUL, which alone would end the matter. */
+        for (size_t i = 0; i < length; i++)
+            text[i] = (char)((next_random(&random) >> 40) % (255 + round % 2) + 1 - round % 2);
+        survive(text, length);
+    }
+}
+
+static const char *const pieces[] = {
+    "[close]\n",
+    "[rule a]\n",
+    "[rule b]\n",
+    "[log]\n",
+    "\n",
+    "drain = block\n",
+    "peer = ",
+    "10.0.0.0/8",
+    ":80-90",
+    ",",
+    "\n  ",
+    "/run/*.sock",
+    "[::1]",
+    "role = any",
+    "role = ",
+    "connected",
+    "log.sites=",
+    "33",
+    "5",
+    "s\n",
+    "ms",
+    "KiB",
+    "=",
+    " ; comment\n",
+    "# comment\n",
+    "\xef\xbb\xbf",
+    "\r\n",
+    "[",
+    "]",
+    "\t",
+    "close.",
+    "drain_idle",
+    "on_signal=",
+    "TERM",
+    "program = ",
+    "*",
+    "\\",
+    "[a-z]",
+    "unix:",
+    "proto=tcp\n",
+    "\xff\xfe",
+    "[rule c]\nlocal=*\n",
+    "log.sites=1\n",
+    "log.events=all\n",
+    "linger.zero=log\n",
+    "\001",
+};
+
+/* Pieces of real policies in random order: these get far, and some are right. */
+static void test_random_pieces(void **state)
+{
+    uint64_t random = random_seed("pieces");
+    unsigned good = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        char text[2000];
+        size_t used = 0;
+        unsigned count = (unsigned)(next_random(&random) % 40);
+
+        for (unsigned i = 0; i < count; i++)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s",
+                                     pieces[(next_random(&random) >> 20) % COUNT_OF(pieces)]);
+        good += survive(text, used);
+    }
+    assert_true(good > 0);
+}
+
+/* `before`, then `count` times `piece`; to be freed. */
+static char *repeated(const char *before, const char *piece, unsigned count, size_t *length)
+{
+    size_t start = strlen(before), each = strlen(piece);
+    char *text = calloc(1, start + count * each + 1);
+    char *to = mempcpy(text, before, start);
+
+    for (unsigned n = 0; n < count; n++)
+        to = mempcpy(to, piece, each);
+    *length = start + count * each;
+    return text;
+}
+
+/* The densest text of each kind: policy_memory_needed() must hold for all of them. */
+static void test_memory_is_enough(void **state)
+{
+    static const struct {
+        const char *before, *piece;
+        unsigned count;
+    } rows[] = {
+        {"", "[rule a]\n", 2000},
+        {"[rule a]\nlog.sites=1\npeer=/", ",\n /,/,/,/,/,/,/,/,/,/,/,/,/,/", 70},
+        {"[rule a]\nlog.sites=1\nprogram=a", ",\n a,a,a,a,a,a,a,a,a,a,a,a,a,a", 70},
+        {"[rule a]\nlog.sites=1\nlocal=:1", ",\n :1,:1,:1,:1,:1,:1", 160},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t used;
+        char *text = repeated(rows[i].before, rows[i].piece, rows[i].count, &used);
+
+        assert_int_equal(survive(text, used), i > 0);
+        free(text);
+    }
+}
+
+static void test_long_lists_end(void **state)
+{
+    size_t used;
+    char *text = repeated("[rule a]\nlog.sites=1\nprogram=a", ",\n a,a,a,a", 300, &used);
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    assert_null(parse_bytes(text, used, &memory, &errors));
+    assert_non_null(strstr(errors.text, "`program` has more than 1000 values"));
+    free(memory);
+    free(text);
+}
+
+static void test_long_lines(void **state)
+{
+    size_t used;
+    char *comment = repeated("[close]\n# ", "x", 60000, &used), text[1200];
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    /* A comment may be as long as it likes. */
+    assert_true(survive(comment, used));
+    free(comment);
+    for (size_t length = 180; length < 1000; length++) {
+        char value[1000] = "";
+
+        memset(value, 'x', length);
+        used = (size_t)snprintf(text, sizeof(text),
+                                "[rule r]\nlog.sites = 1\nprogram = %s\nrole = any\n", value);
+        /* "program = " and the value: 196 bytes fit. */
+        assert_int_equal(parse_bytes(text, used, &memory, &errors) != NULL, length + 10 <= 196);
+        free(memory);
+        if (length + 10 > 196) {
+            assert_int_equal(errors.count, 1);
+            assert_int_equal(errors.first_line, 3);
+            assert_non_null(strstr(errors.text, "at most 196 are allowed"));
+        }
+    }
+}
+
+static void test_nul_and_binary(void **state)
+{
+    const char text[] = "[close]\ndrain = block\n\0drain = none\n";
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    assert_null(parse_bytes(text, sizeof(text) - 1, &memory, &errors));
+    assert_string_equal(errors.text, "p.ini:3: not a text file: it holds a NUL byte\n");
+    free(memory);
+    /* UTF-16 with its byte order mark. */
+    assert_null(parse_bytes("\xff\xfe[\0c\0]\0", 8, &memory, &errors));
+    assert_string_equal(errors.text, "p.ini:1: not a text file: it holds a NUL byte\n");
+    free(memory);
+}
+
+static size_t many_rules(char *text, size_t size, unsigned count)
+{
+    size_t used = 0;
+
+    for (unsigned n = 0; n < count; n++)
+        used += (size_t)snprintf(text + used, size - used,
+                                 "[rule r%u]\npeer = :%u\nlog.sites = 1\n", n, n % 65536);
+    return used;
+}
+
+static void test_many_rules(void **state)
+{
+    size_t size = 5000000;
+    char *text = malloc(size);
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    assert_true(survive(text, many_rules(text, size, 1000)));
+    assert_null(parse_bytes(text, many_rules(text, size, 100000), &memory, &errors));
+    assert_int_equal(errors.count, 1);
+    assert_string_equal(errors.text, "p.ini:3001: too many rules: at most 1000 are allowed\n");
+    free(memory);
+    free(text);
+}
+
+/* Whatever the memory, the answer is a policy or a reason, and nothing outside it is written. */
+static void test_too_little_memory(void **state)
+{
+    const char *text = "[rule a]\npeer = 1.1.1.1, /x\nprogram = y\nlog.sites=1\n[rule b]\n"
+                       "program = z\nlog.sites = 2\n";
+    unsigned refused = 0;
+
+    (void)state;
+    for (size_t size = 16; size < policy_memory_needed(strlen(text)); size += 16) {
+        struct errors errors = {0};
+        void *memory = malloc(size);
+        const struct policy *policy = policy_parse(memory, size, MODE_ENFORCE, "p.ini", text,
+                                                   strlen(text), collect_error, &errors);
+
+        if (policy == NULL) {
+            refused++;
+            assert_non_null(strstr(errors.text, "p.ini:0: "));
+            assert_non_null(strstr(errors.text, "do not suffice"));
+        }
+        free(memory);
+    }
+    assert_true(refused > 10);
+    assert_int_equal(policy_memory_needed(SIZE_MAX), SIZE_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_bytes),     cmocka_unit_test(test_random_pieces),
+        cmocka_unit_test(test_memory_is_enough), cmocka_unit_test(test_long_lists_end),
+        cmocka_unit_test(test_long_lines),       cmocka_unit_test(test_nul_and_binary),
+        cmocka_unit_test(test_many_rules),       cmocka_unit_test(test_too_little_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
