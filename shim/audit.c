@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/audit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "policy/names.h"
+#include "shim/counters.h"
+#include "shim/endpoint.h"
+#include "shim/ledger.h"
+#include "shim/line.h"
+#include "shim/log.h"
+#include "shim/process.h"
+#include "shim/raw.h"
+
+/* An event never exceeds what a pipe takes in one piece (PIPE_BUF). Buffers are no automatic
+ * variables: close() may run on a signal stack of 2 KiB. */
+enum { EVENT_BYTES = 4096, BUFFERS = 16 };
+
+static char buffers[BUFFERS][EVENT_BYTES];
+static uint32_t buffers_taken;
+static struct audit_identity identity;
+static bool introduced; /* this process has written its process event */
+static size_t modules_told;
+
+static char *buffer_take(void)
+{
+    uint32_t taken = __atomic_load_n(&buffers_taken, __ATOMIC_RELAXED);
+
+    while (taken != (1u << BUFFERS) - 1) {
+        unsigned index = (unsigned)__builtin_ctz(~taken);
+        if (__atomic_compare_exchange_n(&buffers_taken, &taken, taken | 1u << index, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return buffers[index];
+    }
+    return NULL;
+}
+
+static void buffer_give(const char *buffer)
+{
+    unsigned index = (unsigned)((size_t)(buffer - buffers[0]) / EVENT_BYTES);
+    __atomic_and_fetch(&buffers_taken, ~(1u << index), __ATOMIC_RELEASE);
+}
+
+/* Civil date from days since 1970-01-01 (proleptic Gregorian; years begin in March). */
+static void put_time(struct line *line)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t days = now.tv_sec / 86400 + 719468;
+    int64_t second = now.tv_sec % 86400;
+    int64_t era = days / 146097, day_of_era = days % 146097;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t month = (5 * day_of_year + 2) / 153;
+    int64_t day = day_of_year - (153 * month + 2) / 5 + 1;
+    int64_t civil_month = month < 10 ? month + 3 : month - 9;
+    int64_t year = year_of_era + era * 400 + (civil_month <= 2 ? 1 : 0);
+
+    line_digits(line, (uint64_t)year, 4);
+    line_text(line, "-");
+    line_digits(line, (uint64_t)civil_month, 2);
+    line_text(line, "-");
+    line_digits(line, (uint64_t)day, 2);
+    line_text(line, "T");
+    line_digits(line, (uint64_t)second / 3600, 2);
+    line_text(line, ":");
+    line_digits(line, (uint64_t)second / 60 % 60, 2);
+    line_text(line, ":");
+    line_digits(line, (uint64_t)second % 60, 2);
+    line_text(line, ".");
+    line_digits(line, (uint64_t)now.tv_nsec, 9);
+    line_text(line, "Z");
+}
+
+static bool event_start(struct line *line, const char *event)
+{
+    char *buffer = buffer_take();
+
+    if (buffer == NULL) {
+        counters_unwritten();
+        return false;
+    }
+    line_start(line, buffer, EVENT_BYTES);
+    line_text(line, ",\"ts\":\"");
+    put_time(line);
+    line_text(line, "\"");
+    line_field_string(line, "event", event);
+    line_field_number(line, "pid", process_pid());
+    line_field_number(line, "tid", process_thread());
+    line_field_string(line, "exe", identity.executable);
+    return true;
+}
+
+static void event_end(struct line *line)
+{
+    int error = line_end(line) ? log_write(line->text, line->length) : EMSGSIZE;
+
+    if (error != 0)
+        counters_unwritten();
+    buffer_give(line->text);
+}
+
+static void put_module(struct line *line, const struct module *module)
+{
+    line_text(line, "{\"module\":");
+    line_quoted(line, module->path == NULL ? "" : module->path);
+    line_text(line, ",\"base\":");
+    line_hex(line, module->base);
+    line_text(line, ",\"end\":");
+    line_hex(line, module->end);
+    line_text(line, ",\"build_id\":\"");
+    for (size_t i = 0; i < module->build_id_length; i++) {
+        const char *digits = "0123456789abcdef";
+        line_text(line, (char[]){digits[module->build_id[i] >> 4], digits[module->build_id[i] & 15],
+                                 '\0'});
+    }
+    line_text(line, "\"}");
+}
+
+/* As many modules from `first` on as fit; the rest goes into notes. Returns the next one. */
+static size_t put_modules(struct line *line, size_t first)
+{
+    size_t count = sites_modules(), index = first;
+
+    line_field_name(line, "maps");
+    line_text(line, "[");
+    for (; index < count; index++) {
+        struct line before = *line;
+        if (index > first)
+            line_text(line, ",");
+        put_module(line, sites_module(index));
+        if (line->cut || line->size - line->length < 64) {
+            *line = before;
+            break;
+        }
+    }
+    line_text(line, "]");
+    return index > first ? index : first + 1; /* a path too long for any event is passed over */
+}
+
+static void tell_modules(void)
+{
+    while (modules_told < sites_modules()) {
+        struct line line;
+        if (!event_start(&line, "note"))
+            return;
+        line_field_string(&line, "code", "modules");
+        line_field_string(&line, "text", "modules loaded in this process");
+        modules_told = put_modules(&line, modules_told);
+        event_end(&line);
+    }
+}
+
+static const char *mode_name(enum policy_mode mode)
+{
+    return mode == MODE_ENFORCE ? "enforce" : mode == MODE_AUDIT ? "audit" : "off";
+}
+
+static void introduce(void)
+{
+    struct line line;
+
+    if (__atomic_exchange_n(&introduced, true, __ATOMIC_ACQ_REL) || !event_start(&line, "process"))
+        return;
+    line_field_number(&line, "ppid", raw_call(SYS_getppid));
+    line_field_string(&line, "path", identity.path);
+    line_field_string(&line, "mode", mode_name(identity.mode));
+    line_field_string(&line, "engine", "preload");
+    line_text(&line, ",\"policy\":{\"path\":");
+    line_quoted(&line, identity.policy_path);
+    line_field_string(&line, "digest", identity.policy_digest);
+    line_text(&line, "}");
+    modules_told = put_modules(&line, 0);
+    event_end(&line);
+    tell_modules();
+}
+
+void audit_start(const struct audit_identity *given)
+{
+    identity = *given;
+    introduce();
+}
+
+void audit_forked(void)
+{
+    buffers_taken = 0;
+    introduced = false;
+    modules_told = 0;
+    counters_forked();
+    log_forked();
+}
+
+static void put_endpoint(struct line *line, const char *name, const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT];
+    line_field_string(line, name, endpoint_format(endpoint, text, sizeof text) ? text : NULL);
+}
+
+static void put_socket(struct line *line, const struct audit_event *event)
+{
+    const struct facts *facts = event->facts;
+    uint64_t age = event->started - event->socket->since;
+
+    line_field_number(line, "fd", event->fd);
+    line_field_number(line, "sock", (int64_t)(event->socket->id & INT64_MAX));
+    line_field_string(line, "proto", proto_name(facts->proto));
+    line_field_string(line, "type", type_name(facts->type));
+    line_field_string(line, "role", role_name(facts->role));
+    put_endpoint(line, "local", &facts->local);
+    put_endpoint(line, "peer", &facts->peer);
+    line_field_string(line, "state", state_name(facts->state));
+    line_field_number(line, "age_ms", (int64_t)(age / 1000000));
+    line_field_number(line, "rx", facts->rx);
+    line_field_number(line, "tx", facts->tx);
+}
+
+/* The facts that decide() takes. Those that are rarely set are written only then. */
+static void put_facts(struct line *line, const struct facts *facts)
+{
+    line_field_string(line, "holders", holders_name(facts->holders));
+    line_field_number(line, "unread", facts->unread);
+    line_field_number(line, "unsent", facts->unsent);
+    line_field_number(line, "linger", facts->linger);
+    line_field_bool(line, "peer_fin", facts->peer_fin);
+    line_field_bool(line, "urgent", facts->urgent);
+    line_field_string(line, "shut", shut_name(facts->shut));
+    if (facts->notsent != 0)
+        line_field_number(line, "notsent", facts->notsent);
+    if (facts->linger2 < 0)
+        line_field_number(line, "linger2", facts->linger2);
+    if (facts->backlog != 0)
+        line_field_number(line, "backlog", facts->backlog);
+    const struct {
+        const char *name;
+        bool set;
+    } rare[] = {
+        {"record", facts->record},
+        {"peer_gone", facts->peer_gone},
+        {"was_connected", facts->was_connected && facts->state == STATE_CLOSE},
+        {"pending_error", facts->pending_error},
+        {"late_data", facts->late_data},
+        {"at_exit", facts->at_exit},
+    };
+    for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
+        if (rare[i].set)
+            line_field_bool(line, rare[i].name, true);
+}
+
+static void put_verdict(struct line *line, const struct verdict *verdict, unsigned taken,
+                        const char *rule)
+{
+    char actions[128];
+
+    line_field_string(line, "outcome", outcome_name(verdict->outcome));
+    line_field_string(line, "cause",
+                      verdict->cause == CAUSE_NULL ? NULL : cause_name(verdict->cause));
+    line_field_string(line, "action", actions_name(taken, actions, sizeof actions));
+    if (identity.mode == MODE_AUDIT)
+        line_field_string(line, "would", actions_name(verdict->actions, actions, sizeof actions));
+    line_field_string(line, "rule", rule);
+}
+
+static void put_sites(struct line *line, const uintptr_t *sites, size_t count)
+{
+    line_field_name(line, "site");
+    line_text(line, "[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            line_text(line, ",");
+        line_hex(line, sites[i]);
+    }
+    line_text(line, "]");
+}
+
+static void put_error(struct line *line, int error)
+{
+    if (error != 0)
+        line_field_string(line, "errno", strerrorname_np(error));
+}
+
+void audit_tell(const struct audit_event *event, bool wanted)
+{
+    struct line line;
+
+    counters_operation(event->event, event->facts, event->verdict, event->taken);
+    if (!wanted)
+        return;
+    introduce();
+    if (event->site_count > 1) {
+        sites_learn(event->sites, event->site_count);
+        tell_modules();
+    }
+    if (!event_start(&line, event->event))
+        return;
+    put_socket(&line, event);
+    if (event->facts->op == OP_SHUTDOWN)
+        line_field_string(&line, "how", shut_name(event->facts->how));
+    else
+        line_field_string(&line, event->facts->op == OP_LINGER ? "result" : "via",
+                          event->facts->op != OP_LINGER ? event->via
+                          : event->error == 0           ? "ok"
+                                                        : strerrorname_np(event->error));
+    put_facts(&line, event->facts);
+    put_verdict(&line, event->verdict, event->taken, event->rule);
+    line_field_number(&line, "took_us", (int64_t)((process_now() - event->started) / 1000));
+    put_sites(&line, event->sites, event->site_count);
+    put_error(&line, event->error);
+    event_end(&line);
+}
+
+void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintptr_t site,
+                  bool wanted)
+{
+    struct line line;
+    struct facts facts = {.op = OP_CLOSE, .bad_fd = true};
+
+    counters_operation("close", &facts, verdict, ACTION_PASS);
+    if (!wanted)
+        return;
+    introduce();
+    if (!event_start(&line, "close"))
+        return;
+    line_field_number(&line, "fd", fd);
+    line_field_string(&line, "via", via);
+    put_verdict(&line, verdict, ACTION_PASS, "built-in");
+    put_sites(&line, &site, 1);
+    put_error(&line, EBADF);
+    event_end(&line);
+}
+
+void audit_note(const char *code, const char *text, const char *path, uint64_t count)
+{
+    struct line line;
+
+    introduce();
+    if (!event_start(&line, "note"))
+        return;
+    line_field_string(&line, "code", code);
+    line_field_string(&line, "text", text);
+    if (path != NULL)
+        line_field_string(&line, "path", path);
+    if (count != 0)
+        line_field_number(&line, "count", (int64_t)count);
+    event_end(&line);
+}
+
+void audit_unseen(void)
+{
+    counters_unseen();
+}
+
+void audit_summary(void)
+{
+    struct line line;
+
+    if (!introduced && counters_empty())
+        return; /* a forked child that never touched a socket */
+    introduce();
+    if (event_start(&line, "summary")) {
+        counters_put(&line);
+        event_end(&line);
+    }
+    counters_tell_unwritten(log_name());
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/closing.h"
+
+#include <errno.h>
+
+#include "shim/audit.h"
+#include "shim/facts.h"
+#include "shim/ledger.h"
+#include "shim/log.h"
+#include "shim/start.h"
+
+static uint64_t announced;
+
+void closing_begin(struct closing *closing, int fd, const char *via, void *caller)
+{
+    uint8_t state;
+
+    closing->active = closing->was_closed = false;
+    closing->fd = fd;
+    closing->via = via;
+    closing->caller = caller;
+    if (!start_enter())
+        return;
+    state = sockets_state(fd);
+    if ((state & DESCRIPTOR_LOG) != 0)
+        log_stderr_gone();
+    closing->was_closed = (state & DESCRIPTOR_CLOSED) != 0;
+    if ((state & DESCRIPTOR_SOCKET) == 0 || !observation_identify(&closing->observation, fd))
+        return;
+    closing->was_closed = false;
+    closing->active = true;
+    closing->observation.via = via;
+    observation_decide(&closing->observation, OP_CLOSE, SHUT_NONE, 0, false, caller);
+}
+
+static void forget(int fd, uint64_t id)
+{
+    if (sockets_remove(fd, id))
+        ledger_release(id);
+}
+
+static int end(struct closing *closing, int result, bool closed)
+{
+    int error = errno;
+
+    if (closing->active && closed) {
+        forget(closing->fd, closing->observation.socket.id);
+        sockets_state_set(closing->fd, DESCRIPTOR_CLOSED);
+        observation_tell(&closing->observation, result < 0 ? error : 0);
+    } else if (closing->was_closed) {
+        sockets_state_clear(closing->fd, DESCRIPTOR_CLOSED);
+        if (result < 0 && error == EBADF)
+            observation_bad_fd(closing->fd, closing->via, closing->caller);
+    }
+    errno = error;
+    return result;
+}
+
+int closing_end(struct closing *closing, int result)
+{
+    /* Linux releases the descriptor even when close() fails (close(2)), except that it was not
+     * open; then another thread has been faster and has told. */
+    return end(closing, result, result >= 0 || errno != EBADF);
+}
+
+int closing_end_if_gone(struct closing *closing, int result)
+{
+    const struct socket *socket = &closing->observation.socket;
+    bool gone = closing->active && facts_id(closing->fd, socket->proto) != socket->id;
+    return end(closing, result, gone);
+}
+
+static bool at_end(struct observation *observation, int fd, const char *via, void *caller)
+{
+    if (!observation_identify(observation, fd))
+        return false;
+    observation->via = via;
+    observation_decide(observation, OP_CLOSE, SHUT_NONE, 0, true, caller);
+    observation_tell(observation, 0);
+    return true;
+}
+
+void closing_at_exit(int fd, void *caller)
+{
+    struct observation observation;
+
+    if (at_end(&observation, fd, "exit", caller))
+        sockets_remove(fd, observation.socket.id);
+}
+
+static void announce(struct socket *socket, void *context)
+{
+    (void)context;
+    socket->announced++;
+}
+
+static void take_back(struct socket *socket, void *context)
+{
+    (void)context;
+    socket->announced = 0;
+}
+
+void closing_at_exec(int fd, void *caller)
+{
+    struct observation observation;
+
+    if (!at_end(&observation, fd, "exec", caller))
+        return;
+    sockets_update(observation.socket.id, announce, NULL);
+    __atomic_add_fetch(&announced, 1, __ATOMIC_RELAXED);
+}
+
+void closing_exec_failed(void)
+{
+    uint64_t count = __atomic_exchange_n(&announced, 0, __ATOMIC_RELAXED);
+
+    sockets_each(take_back, NULL);
+    if (count > 0)
+        audit_note("exec-failed", "the program could not be executed: its sockets stay open", NULL,
+                   count);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* socket(2), socketpair(2), accept(2), accept4(2), connect(2). */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "shim/entry/entry.h"
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+    int fd = real.socket(domain, type, protocol);
+    if (fd >= 0 && start_maybe())
+        tracking_made(fd);
+    return fd;
+}
+
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    int result = REAL(socketpair)(domain, type, protocol, fds);
+    if (result == 0 && start_maybe()) {
+        tracking_made(fds[0]);
+        tracking_made(fds[1]);
+    }
+    return result;
+}
+
+static int accepted(int listener, int fd, const struct sockaddr *address, const socklen_t *length)
+{
+    if (fd >= 0 && start_maybe())
+        tracking_accepted(listener, fd, length == NULL ? NULL : address,
+                          length == NULL ? 0 : *length);
+    return fd;
+}
+
+EXPORT int accept(int listener, struct sockaddr *address, socklen_t *length)
+{
+    return accepted(listener, REAL(accept)(listener, address, length), address, length);
+}
+
+EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, int flags)
+{
+    return accepted(listener, REAL(accept4)(listener, address, length, flags), address, length);
+}
+
+static int disconnect_end(struct observation *observation, int result)
+{
+    int error = errno;
+
+    if (result == 0)
+        observation_tell(observation, 0);
+    errno = error;
+    return result;
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct observation observation;
+
+    if (!sockets_maybe(fd) || address == NULL || length < sizeof address->sa_family)
+        return real.connect(fd, address, length);
+    if (address->sa_family != AF_UNSPEC) {
+        tracking_connecting(fd, address, length);
+        return real.connect(fd, address, length);
+    }
+    if (!start_enter() || !observation_identify(&observation, fd))
+        return real.connect(fd, address, length);
+    observation.via = "connect";
+    observation_decide(&observation, OP_DISCONNECT, SHUT_NONE, 0, false, CALLER);
+    return disconnect_end(&observation, real.connect(fd, address, length));
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Children that libc starts without a fork of ours: posix_spawn(3), popen(3), system(3). */
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shim/entry/entry.h"
+#include "shim/holders.h"
+
+extern char **environ;
+
+static void spawning(const char *path, char *const *environment)
+{
+    if (!start_enter())
+        return;
+    holders_spawned();
+    start_note_environment(path, environment);
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attributes, char *const arguments[],
+                       char *const environment[])
+{
+    if (start_maybe())
+        spawning(path, environment);
+    return REAL(posix_spawn)(pid, path, actions, attributes, arguments, environment);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attributes, char *const arguments[],
+                        char *const environment[])
+{
+    if (start_maybe())
+        spawning(file, environment);
+    return REAL(posix_spawnp)(pid, file, actions, attributes, arguments, environment);
+}
+
+EXPORT FILE *popen(const char *command, const char *type)
+{
+    if (start_maybe())
+        spawning("/bin/sh", environ);
+    return REAL(popen)(command, type);
+}
+
+EXPORT int system(const char *command)
+{
+    if (start_maybe() && command != NULL)
+        spawning("/bin/sh", environ);
+    return REAL(system)(command);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * syscall(2): six words through. libuv and some allocators close that way; what makes, copies or
+ * closes a socket is observed as by its own function, and stays no cancellation point.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include "shim/entry/entry.h"
+#include "shim/holders.h"
+#include "shim/own_fds.h"
+#include "shim/raw.h"
+
+struct words {
+    long a, b, c, d, e, f;
+};
+
+static long pass(long number, const struct words *w)
+{
+    return real.syscall(number, w->a, w->b, w->c, w->d, w->e, w->f);
+}
+
+static long close_word(long number, const struct words *w, void *caller)
+{
+    struct closing closing;
+    int fd = (int)w->a;
+
+    if (!sockets_maybe(fd))
+        return pass(number, w);
+    if (own_fds_is(fd) && start_enter()) {
+        errno = EBADF;
+        return -1;
+    }
+    closing_begin(&closing, fd, "syscall", caller);
+    return closing_end(&closing, (int)pass(number, w));
+}
+
+static long dup_onto(long number, const struct words *w, void *caller)
+{
+    struct closing closing;
+    int to = (int)w->b;
+
+    if (own_fds_is(to) && start_enter())
+        own_fds_yield(to);
+    closing_begin(&closing, to, "syscall", caller);
+    return closing_end_if_gone(&closing, (int)pass(number, w));
+}
+
+static long copied(const struct words *w, long to)
+{
+    if (to >= 0 && sockets_maybe((int)w->a))
+        tracking_copied((int)w->a, (int)to);
+    return to;
+}
+
+/* The calls whose wrapper does all that is needed, errno and return value included. */
+static bool wrapped(long number, const struct words *w, long *result)
+{
+    switch (number) {
+    case SYS_close_range:
+        *result = close_range((unsigned)w->a, (unsigned)w->b, (int)w->c);
+        return true;
+    case SYS_shutdown:
+        *result = shutdown((int)w->a, (int)w->b);
+        return true;
+    case SYS_setsockopt:
+        *result = setsockopt((int)w->a, (int)w->b, (int)w->c, (const void *)w->d, (socklen_t)w->e);
+        return true;
+    case SYS_socket:
+        *result = socket((int)w->a, (int)w->b, (int)w->c);
+        return true;
+    case SYS_socketpair:
+        *result = socketpair((int)w->a, (int)w->b, (int)w->c, (int *)w->d);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static long observed(long number, const struct words *w, void *caller)
+{
+    long result;
+
+    switch (number) {
+    case SYS_close:
+        return close_word(number, w, caller);
+#ifdef SYS_dup2
+    case SYS_dup2:
+#endif
+    case SYS_dup3:
+        return copied(w, dup_onto(number, w, caller));
+    case SYS_dup:
+        return copied(w, pass(number, w));
+    case SYS_fcntl:
+        result = pass(number, w);
+        return w->b == F_DUPFD || w->b == F_DUPFD_CLOEXEC ? copied(w, result) : result;
+#ifdef SYS_accept
+    case SYS_accept:
+#endif
+    case SYS_accept4:
+        result = pass(number, w);
+        if (result >= 0)
+            tracking_accepted((int)w->a, (int)result, NULL, 0);
+        return result;
+    case SYS_pidfd_getfd:
+        result = pass(number, w);
+        if (result >= 0)
+            tracking_received((int)result);
+        return result;
+    case SYS_exit_group:
+        start_end(caller);
+        return pass(number, w);
+    case SYS_seccomp: {
+        bool stopped = start_passive("the program filters its own system calls from here on: what "
+                                     "it closes is not seen");
+        result = pass(number, w);
+        if (result != 0 && stopped)
+            start_resume();
+        return result;
+    }
+    case SYS_clone:
+    case SYS_clone3:
+#ifdef SYS_fork
+    case SYS_fork:
+#endif
+        holders_spawned();
+        return pass(number, w);
+    default:
+        return wrapped(number, w, &result) ? result : pass(number, w);
+    }
+}
+
+EXPORT long syscall(long number, ...)
+{
+    struct words w;
+    va_list list;
+
+    va_start(list, number);
+    w = (struct words){va_arg(list, long), 0, 0, 0, 0, 0};
+    w.b = va_arg(list, long);
+    w.c = va_arg(list, long);
+    w.d = va_arg(list, long);
+    w.e = va_arg(list, long);
+    w.f = va_arg(list, long);
+    va_end(list);
+    return start_maybe() ? observed(number, &w, CALLER) : pass(number, &w);
+}

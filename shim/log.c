@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/log.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "shim/line.h"
+#include "shim/own_fds.h"
+#include "shim/process.h"
+#include "shim/raw.h"
+#include "shim/sockets.h"
+
+enum kind { KIND_NONE, KIND_FILE, KIND_STDERR, KIND_UNIX };
+
+/* What a descriptor was when it was looked at: the same number may become something else. */
+struct identity {
+    dev_t device;
+    ino_t inode;
+    mode_t mode;
+};
+
+static struct {
+    enum kind kind;
+    struct identity target; /* of the log */
+    struct identity stderr_at_start;
+    char pattern[PATH_MAX]; /* as the user gave it */
+    char name[PATH_MAX];
+    char program[64];
+    bool per_process; /* the pattern holds %p */
+    bool reopen;      /* this forked child has not opened its own file yet */
+    bool torn;        /* the last write was cut short: the next line must not join it */
+} log_state;
+
+/* The system calls of glibc's stat wrappers would do, but they are no raw calls. */
+static bool identify(int fd, struct identity *out)
+{
+    struct stat status;
+
+    if (raw_call(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH) != 0)
+        return false;
+    *out = (struct identity){status.st_dev, status.st_ino, status.st_mode};
+    return true;
+}
+
+static bool is_still(int fd, const struct identity *was)
+{
+    struct identity now;
+    return identify(fd, &now) && now.device == was->device && now.inode == was->inode;
+}
+
+static void expand(struct line *out, const char *pattern)
+{
+    for (const char *p = pattern; *p != '\0'; p++) {
+        if (p[0] != '%' || p[1] == '\0') {
+            line_text(out, (char[]){p[0], '\0'});
+            continue;
+        }
+        struct utsname host;
+        switch (*++p) {
+        case 'p':
+            line_number(out, process_pid());
+            break;
+        case 'e':
+            line_text(out, log_state.program);
+            break;
+        case 'h':
+            line_text(out, raw_call(SYS_uname, &host) == 0 ? host.nodename : "localhost");
+            break;
+        case 't':
+            line_number(out, time(NULL));
+            break;
+        case '%':
+            line_text(out, "%");
+            break;
+        default: /* not one of ours: as it stands */
+            line_text(out, (char[]){'%', p[0], '\0'});
+            break;
+        }
+    }
+    line_terminate(out);
+}
+
+static long open_file(const char *path)
+{
+    /* O_NONBLOCK matters for a FIFO only: without a reader the open fails instead of hanging. */
+    return raw_call(SYS_openat, AT_FDCWD, path,
+                    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                    0600);
+}
+
+static long open_unix(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+
+    if (length == 0 || length >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, length);
+    long fd = raw_call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fd;
+    long result = raw_call(SYS_connect, fd, &address, sizeof address);
+    if (result == 0)
+        return fd;
+    raw_call(SYS_close, fd);
+    return result;
+}
+
+static const char *advice(long error)
+{
+    switch (-error) {
+    case ELOOP:
+        return "it is a symbolic link, which is never followed; name the file itself";
+    case ENOENT:
+        return "no such directory; create it or give another SOFTCLOSE_LOG";
+    case EACCES:
+    case EPERM:
+        return "permission denied; give a path that this user may write";
+    case EISDIR:
+        return "it is a directory; give the path of a file";
+    case EROFS:
+        return "the file system is read-only; give another SOFTCLOSE_LOG";
+    case ENAMETOOLONG:
+        return "the path is too long or empty";
+    case ECONNREFUSED:
+        return "nobody listens there; start the receiver first (SOCK_DGRAM)";
+    case ENXIO:
+        return "it is a FIFO that nobody reads; start the reader first";
+    default:
+        return strerrordesc_np((int)-error);
+    }
+}
+
+static long open_target(void)
+{
+    struct line name = {.text = log_state.name, .size = sizeof log_state.name};
+
+    expand(&name, log_state.pattern);
+    if (name.cut)
+        return -ENAMETOOLONG;
+    /* open_unix() takes what follows the prefix, open_file() all of it. */
+    long fd = log_state.kind == KIND_UNIX ? open_unix(log_state.name + strlen("unix:"))
+                                          : open_file(log_state.name);
+    if (fd < 0)
+        return fd;
+    if (!identify((int)fd, &log_state.target)) {
+        raw_call(SYS_close, fd);
+        return -EBADF;
+    }
+    int before = own_fds_get(OWN_LOG);
+    int kept = own_fds_keep(OWN_LOG, (int)fd);
+    if (kept >= 0 && before >= 0 && before != kept) {
+        sockets_state_clear(before, DESCRIPTOR_OWN);
+        raw_call(SYS_close, before);
+    }
+    return kept;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strnlen(from, size - 1);
+    memcpy(to, from, length);
+    to[length] = '\0';
+}
+
+bool log_start(const char *text, const char *program, char *error, size_t error_size)
+{
+    copy_text(log_state.pattern, sizeof log_state.pattern, text);
+    copy_text(log_state.program, sizeof log_state.program, program);
+    copy_text(log_state.name, sizeof log_state.name, text);
+    log_state.kind = strcmp(text, "none") == 0        ? KIND_NONE
+                     : strcmp(text, "stderr") == 0    ? KIND_STDERR
+                     : strncmp(text, "unix:", 5) == 0 ? KIND_UNIX
+                                                      : KIND_FILE;
+    log_state.per_process = strstr(text, "%p") != NULL;
+    if (log_state.kind == KIND_NONE)
+        return true;
+    if (log_state.kind == KIND_STDERR) {
+        if (!identify(2, &log_state.target))
+            log_state.kind = KIND_NONE; /* a daemon without a standard error: nowhere to write */
+        else
+            sockets_state_set(2, DESCRIPTOR_LOG);
+        return true;
+    }
+    long result = open_target();
+    if (result >= 0)
+        return true;
+    struct line message = {.text = error, .size = error_size};
+    line_text(&message, "cannot write events to '");
+    line_text(&message, log_state.name);
+    line_text(&message, "': ");
+    line_text(&message, advice(result));
+    line_terminate(&message);
+    log_state.kind = KIND_NONE;
+    return false;
+}
+
+/* A pipe without a reader would raise SIGPIPE in the program: it is held back and taken away,
+ * unless one was pending before. */
+static long write_without_signal(int fd, const char *line, size_t length)
+{
+    uint64_t pipe_signal = 1ull << (SIGPIPE - 1), before, pending = 0;
+    struct timespec now = {0};
+
+    raw_call(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_signal, &before, sizeof before);
+    raw_call(SYS_rt_sigpending, &pending, sizeof pending);
+    long result = raw_call(SYS_write, fd, line, length);
+    if (result == -EPIPE && (pending & pipe_signal) == 0)
+        raw_call(SYS_rt_sigtimedwait, &pipe_signal, NULL, &now, sizeof pipe_signal);
+    raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
+    return result;
+}
+
+/* A regular file at its RLIMIT_FSIZE would raise SIGXFSZ, whose default action ends the program. */
+static bool fits_file_limit(int fd, size_t length)
+{
+    struct rlimit limit;
+    struct stat status;
+
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 ||
+        limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    return raw_call(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH) == 0 &&
+           (rlim_t)status.st_size + length <= limit.rlim_cur;
+}
+
+static long write_to(int fd, const struct identity *target, const char *line, size_t length)
+{
+    if (S_ISSOCK(target->mode))
+        return raw_call(SYS_sendto, fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    if (S_ISREG(target->mode))
+        return fits_file_limit(fd, length) ? raw_call(SYS_write, fd, line, length) : -EFBIG;
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    struct timespec now = {0};
+    if (raw_call(SYS_ppoll, &writable, 1, &now, NULL, 8) != 1 || (writable.revents & POLLOUT) == 0)
+        return -EAGAIN; /* the program would have blocked here, softclose must not */
+    return S_ISFIFO(target->mode) ? write_without_signal(fd, line, length)
+                                  : raw_call(SYS_write, fd, line, length);
+}
+
+int log_write(const char *line, size_t length)
+{
+    int fd = 2;
+
+    if (log_state.kind == KIND_NONE)
+        return 0;
+    if (log_state.reopen) {
+        log_state.reopen = false;
+        /* After chroot or setuid it may fail: then the parent's file takes the events. */
+        open_target();
+    }
+    if (log_state.kind != KIND_STDERR)
+        fd = own_fds_get(OWN_LOG);
+    if (fd < 0 || !is_still(fd, &log_state.target))
+        return EBADF;
+    if (log_state.torn && raw_call(SYS_write, fd, "\n", 1) == 1)
+        log_state.torn = false;
+    long result = write_to(fd, &log_state.target, line, length);
+    if (result >= 0 && (size_t)result < length) {
+        log_state.torn = true;
+        return ENOSPC;
+    }
+    return result < 0 ? (int)-result : 0;
+}
+
+void log_stderr_gone(void)
+{
+    if (log_state.kind == KIND_STDERR)
+        log_state.kind = KIND_NONE;
+    sockets_state_clear(2, DESCRIPTOR_LOG);
+}
+
+void log_forked(void)
+{
+    log_state.reopen = log_state.per_process && log_state.kind == KIND_FILE;
+}
+
+const char *log_name(void)
+{
+    return log_state.name;
+}
+
+void log_remember_stderr(void)
+{
+    if (!identify(2, &log_state.stderr_at_start))
+        log_state.stderr_at_start = (struct identity){0};
+}
+
+void log_tell(const char *line)
+{
+    if (log_state.stderr_at_start.inode != 0 && is_still(2, &log_state.stderr_at_start))
+        write_to(2, &log_state.stderr_at_start, line, strlen(line));
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where events go: a file, standard error, a UNIX datagram socket or nowhere (contract section 1,
+ * SOFTCLOSE_LOG). Never blocks, never raises a signal in the program, never writes into something
+ * that only happens to have the number of what was opened.
+ */
+#ifndef SOFTCLOSE_SHIM_LOG_H
+#define SOFTCLOSE_SHIM_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Opens the destination. `text` with %p %e %h %t %% expanded. False with a sentence in `error`
+ * (what, where, why, what is allowed). Not async-signal-safe. */
+bool log_start(const char *text, const char *program, char *error, size_t error_size);
+
+/* Writes one whole line with one write(2). 0 or the errno that kept it from being written. */
+int log_write(const char *line, size_t length);
+
+/* The program has closed or redirected descriptor 2. */
+void log_stderr_gone(void);
+
+/* In a forked child: with %p in the path the child gets a file of its own at its first event. */
+void log_forked(void);
+
+/* The path that is written to, or "stderr", "none": for messages. */
+const char *log_name(void);
+
+/* One line for the person, on standard error if that is still what it was at the start. */
+void log_tell(const char *line);
+
+/* For log_tell() at the end: remembers what descriptor 2 is now. */
+void log_remember_stderr(void);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/observation.h"
+
+#include "shim/audit.h"
+#include "shim/facts.h"
+#include "shim/holders.h"
+#include "shim/process.h"
+
+static const struct policy *policy;
+static struct subject program;
+
+void observation_start(const struct policy *in_force, const char *name, const char *path)
+{
+    policy = in_force;
+    program = (struct subject){.program = name, .path = path};
+}
+
+bool observation_identify(struct observation *observation, int fd)
+{
+    struct socket *socket = &observation->socket;
+    bool known = sockets_find(fd, socket);
+
+    observation->fd = fd;
+    observation->started = process_now();
+    if (known && socket->id == facts_id(fd, socket->proto))
+        return true;
+    if (known) {
+        /* Closed, and perhaps used again, by a road that cannot be seen. */
+        sockets_remove(fd, socket->id);
+        audit_unseen();
+    }
+    if (!facts_identify(fd, socket)) {
+        sockets_state_clear(fd, DESCRIPTOR_SOCKET);
+        return false;
+    }
+    socket->role = ROLE_INHERITED;
+    socket->elsewhere = true;
+    socket->since = observation->started;
+    socket->spawned = holders_generation();
+    sockets_add(fd, socket);
+    socket->descriptors = 1;
+    return true;
+}
+
+static bool is_wanted(enum log_events events, const struct verdict *verdict)
+{
+    bool reset = verdict->outcome == OUTCOME_RESET;
+
+    switch (events) {
+    case LOG_ALL:
+        return true;
+    case LOG_CHANGES:
+        return reset || verdict->actions != ACTION_PASS || verdict->outcome == OUTCOME_INVALID;
+    case LOG_RESETS:
+        return reset;
+    case LOG_NONE:
+        break;
+    }
+    return false;
+}
+
+static void match(const struct observation *observation, struct settings *settings)
+{
+    struct subject subject = program;
+
+    subject.role = observation->facts.role;
+    subject.proto = observation->facts.proto;
+    subject.local = &observation->facts.local;
+    subject.peer = &observation->facts.peer;
+    policy_match(policy, &subject, settings);
+}
+
+void observation_decide(struct observation *observation, enum operation op, enum shut how,
+                        int32_t linger, bool at_exit, void *caller)
+{
+    struct facts *facts = &observation->facts;
+    struct settings settings;
+
+    facts_collect(observation->fd, &observation->socket, facts);
+    facts->op = op;
+    facts->how = how;
+    facts->at_exit = at_exit;
+    if (op == OP_LINGER)
+        facts->linger = linger;
+    facts->holders = holders_of(observation->fd, &observation->socket);
+    match(observation, &settings);
+    observation->verdict = decide(&settings, facts);
+    /* A search through /proc is worth its time only where the answer makes the difference. */
+    if (facts->holders == HOLDERS_UNKNOWN && observation->verdict.outcome == OUTCOME_RESET) {
+        facts->holders = holders_search(observation->fd, &observation->socket);
+        observation->verdict = decide(&settings, facts);
+    }
+    observation->wanted = is_wanted(settings.events, &observation->verdict);
+    observation->rule = observation->verdict.key == KEY_COUNT
+                            ? "built-in"
+                            : policy_source_name(policy, settings.source[observation->verdict.key]);
+    observation->site_count = 0;
+    if (observation->wanted && settings.sites > 0)
+        observation->site_count = sites_collect(
+            caller, observation->verdict.outcome == OUTCOME_RESET ? settings.sites : 1,
+            observation->sites);
+}
+
+void observation_tell(const struct observation *observation, int error)
+{
+    struct audit_event event = {
+        .event = observation->facts.op == OP_SHUTDOWN ? "shutdown"
+                 : observation->facts.op == OP_LINGER ? "linger"
+                                                      : "close",
+        .fd = observation->fd,
+        .via = observation->via,
+        .socket = &observation->socket,
+        .facts = &observation->facts,
+        .verdict = &observation->verdict,
+        .rule = observation->rule,
+        .taken = ACTION_PASS,
+        .started = observation->started,
+        .error = error,
+        .sites = observation->sites,
+        .site_count = observation->site_count,
+    };
+    audit_tell(&event, observation->wanted);
+}
+
+void observation_bad_fd(int fd, const char *via, void *caller)
+{
+    struct facts facts = {.op = OP_CLOSE, .bad_fd = true};
+    struct subject subject = program;
+    struct settings settings;
+
+    policy_match(policy, &subject, &settings);
+    struct verdict verdict = decide(&settings, &facts);
+    audit_bad_fd(fd, via, &verdict, (uintptr_t)caller, is_wanted(settings.events, &verdict));
+}

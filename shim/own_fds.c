@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/own_fds.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/resource.h>
+
+#include "shim/raw.h"
+#include "shim/sockets.h"
+
+/* A number above this makes the kernel's table of every forked child larger than it needs to be
+ * (8 bytes a number), so with a huge soft limit the numbers lie here, within the program's range
+ * but far above what is free. */
+enum { HIGHEST_WANTED = 16384 };
+
+static int own[OWN_COUNT] = {-1, -1};
+
+/* The soft limit is raised for the moment of the dup: descriptors above it stay valid. */
+static int duplicate_above_limit(int fd, const struct rlimit *limit)
+{
+    struct rlimit wider = *limit;
+    long result;
+
+    wider.rlim_cur = limit->rlim_cur + OWN_COUNT;
+    if (limit->rlim_max < wider.rlim_cur)
+        return -EINVAL;
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &wider, NULL) != 0)
+        return -EPERM;
+    result = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)limit->rlim_cur);
+    raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL);
+    return (int)result;
+}
+
+static int duplicate_high(int fd)
+{
+    struct rlimit limit;
+    int result = -EINVAL;
+
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0)
+        return -EINVAL;
+    if (limit.rlim_cur <= HIGHEST_WANTED)
+        result = duplicate_above_limit(fd, &limit);
+    else
+        result = (int)raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGHEST_WANTED);
+    /* No room above: the highest numbers below, which a program reaches last. */
+    for (int number = (int)limit.rlim_cur - OWN_COUNT; result < 0 && number > 2; number /= 2)
+        result = (int)raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, number);
+    return result;
+}
+
+int own_fds_keep(enum own_fd which, int fd)
+{
+    int number = duplicate_high(fd);
+
+    raw_call(SYS_close, fd);
+    if (number >= 0) {
+        own[which] = number;
+        sockets_state_set(number, DESCRIPTOR_OWN);
+    }
+    return number;
+}
+
+int own_fds_get(enum own_fd which)
+{
+    return __atomic_load_n(&own[which], __ATOMIC_RELAXED);
+}
+
+void own_fds_lost(enum own_fd which)
+{
+    int number = __atomic_exchange_n(&own[which], -1, __ATOMIC_RELAXED);
+    if (number >= 0)
+        sockets_state_clear(number, DESCRIPTOR_OWN);
+}
+
+bool own_fds_is(int fd)
+{
+    for (int i = 0; i < OWN_COUNT; i++)
+        if (fd >= 0 && own_fds_get(i) == fd)
+            return true;
+    return false;
+}
+
+void own_fds_yield(int fd)
+{
+    for (int i = 0; i < OWN_COUNT; i++) {
+        if (fd < 0 || own_fds_get(i) != fd)
+            continue;
+        long number = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
+        if (number < 0)
+            number = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+        __atomic_store_n(&own[i], number < 0 ? -1 : (int)number, __ATOMIC_RELAXED);
+        sockets_state_clear(fd, DESCRIPTOR_OWN);
+        if (number >= 0)
+            sockets_state_set((int)number, DESCRIPTOR_OWN);
+    }
+}
+
+int own_fds_next(unsigned first, unsigned last)
+{
+    int next = -1;
+
+    for (int i = 0; i < OWN_COUNT; i++) {
+        int number = own_fds_get(i);
+        if (number >= 0 && (unsigned)number >= first && (unsigned)number <= last &&
+            (next < 0 || number < next))
+            next = number;
+    }
+    return next;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which process and which thread this is, told without trusting anything that fork, vfork or a raw
+ * clone leaves behind.
+ */
+#ifndef SOFTCLOSE_SHIM_PROCESS_H
+#define SOFTCLOSE_SHIM_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum process_kind {
+    PROCESS_OWN,    /* the process that the tables belong to */
+    PROCESS_FORKED, /* a child with its own copy of the tables that nobody has adopted yet */
+    PROCESS_VFORK,  /* a child in the parent's memory: raw calls only, write nothing */
+};
+
+/* Makes the MADV_WIPEONFORK page. False when there is no memory; then every fork is found by pid
+ * alone and a child in doubt counts as vfork. */
+bool process_start(void);
+
+/* One getpid(). */
+enum process_kind process_kind(void);
+
+/* The forked child is the owner of its copy from now on. */
+void process_adopt(void);
+
+pid_t process_pid(void);
+
+/* The calling thread's id, remembered per thread and asked again after a fork. */
+pid_t process_thread(void);
+
+/* CLOCK_MONOTONIC in nanoseconds (vDSO). */
+uint64_t process_now(void);
+
+#endif

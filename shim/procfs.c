@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/procfs.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shim/line.h"
+#include "shim/own_fds.h"
+#include "shim/process.h"
+#include "shim/raw.h"
+
+/* Descriptor numbers tried in one process before the answer is "unknown". */
+enum { NUMBERS_TRIED = 4096, PATH_TEXT = 48 };
+
+struct directory_entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
+static void path_of(char path[PATH_TEXT], pid_t pid, const char *what, int fd)
+{
+    struct line line = {.text = path, .size = PATH_TEXT};
+
+    line_text(&line, "/proc/");
+    line_number(&line, pid);
+    line_text(&line, what);
+    if (fd >= 0)
+        line_number(&line, fd);
+    line_terminate(&line);
+}
+
+/* Since Linux 6.2 the size of /proc/PID/fd is the number of open descriptors; without it no search
+ * could tell that it has seen them all. */
+static bool counts_descriptors;
+
+/* One search at a time: they share the offset of one directory. After a fork parent and child
+ * would share it too, so the child opens its own at its first need. */
+static bool searching, inherited;
+
+bool procfs_start(void)
+{
+    struct stat status;
+    long fd = raw_call(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    inherited = searching = false;
+    counts_descriptors =
+        raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/fd", &status, 0) == 0 && status.st_size > 0;
+    return fd >= 0 && own_fds_keep(OWN_PROC, (int)fd) >= 0;
+}
+
+void procfs_forked(void)
+{
+    inherited = true;
+    searching = false;
+}
+
+bool procfs_alive(pid_t pid)
+{
+    char path[PATH_TEXT], target[8];
+    struct stat status;
+
+    if (raw_call(SYS_kill, pid, 0) == -ESRCH)
+        return false;
+    /* A zombie has no memory and so no executable; but neither has a process whose first thread
+     * has ended while others go on, so the threads are counted (their directory's links - 2). */
+    path_of(path, pid, "/exe", -1);
+    if (raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target) != -ENOENT)
+        return true;
+    path_of(path, pid, "/task", -1);
+    if (raw_call(SYS_newfstatat, AT_FDCWD, path, &status, 0) != 0)
+        return raw_call(SYS_kill, pid, 0) != -ESRCH; /* no /proc here: in doubt, alive */
+    return status.st_nlink > 3;
+}
+
+enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
+{
+    char path[PATH_TEXT], wanted[32], target[64];
+    struct line text = {.text = wanted, .size = sizeof wanted};
+    struct stat status;
+    long open_count, result;
+
+    line_text(&text, "socket:[");
+    line_number(&text, (int64_t)inode);
+    line_text(&text, "]");
+    path_of(path, pid, "/fd", -1);
+    result = raw_call(SYS_newfstatat, AT_FDCWD, path, &status, 0);
+    if (result != 0)
+        return result == -ENOENT ? PROCFS_NO : PROCFS_UNKNOWN;
+    if (!counts_descriptors)
+        return PROCFS_UNKNOWN;
+    open_count = status.st_size;
+    for (int fd = 0; fd < NUMBERS_TRIED && open_count != 0; fd++) {
+        path_of(path, pid, "/fd/", fd);
+        result = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
+        if (result == -EACCES || result == -EPERM)
+            return PROCFS_UNKNOWN;
+        if (result < 0)
+            continue;
+        open_count--;
+        if ((size_t)result == text.length && memcmp(target, wanted, text.length) == 0)
+            return PROCFS_YES;
+    }
+    return open_count <= 0 || !procfs_alive(pid) ? PROCFS_NO : PROCFS_UNKNOWN;
+}
+
+static pid_t number_from(const char *name)
+{
+    pid_t pid = 0;
+
+    for (; *name >= '0' && *name <= '9'; name++)
+        pid = pid * 10 + (*name - '0');
+    return *name == '\0' ? pid : 0;
+}
+
+static enum procfs_answer search(int proc, uint64_t inode)
+{
+    enum procfs_answer answer = PROCFS_NO;
+    char entries[1024] __attribute__((aligned(8)));
+    long length;
+
+    if (raw_call(SYS_lseek, proc, 0, SEEK_SET) != 0)
+        return PROCFS_UNKNOWN;
+    while ((length = raw_call(SYS_getdents64, proc, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            struct directory_entry *entry = (struct directory_entry *)(void *)(entries + at);
+            pid_t pid = number_from(entry->name);
+            at += entry->length;
+            if (pid == 0 || pid == process_pid())
+                continue;
+            enum procfs_answer one = procfs_holds(pid, inode);
+            if (one == PROCFS_YES)
+                return PROCFS_YES;
+            if (one == PROCFS_UNKNOWN)
+                answer = PROCFS_UNKNOWN;
+        }
+    }
+    return length < 0 ? PROCFS_UNKNOWN : answer;
+}
+
+enum procfs_answer procfs_held(uint64_t inode)
+{
+    enum procfs_answer answer = PROCFS_UNKNOWN;
+
+    if (__atomic_test_and_set(&searching, __ATOMIC_ACQUIRE))
+        return PROCFS_UNKNOWN;
+    if (inherited) {
+        int before = own_fds_get(OWN_PROC);
+        own_fds_lost(OWN_PROC);
+        if (before >= 0)
+            raw_call(SYS_close, before);
+        inherited = false;
+        long fd = raw_call(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0)
+            own_fds_keep(OWN_PROC, (int)fd);
+    }
+    if (own_fds_get(OWN_PROC) >= 0)
+        answer = search(own_fds_get(OWN_PROC), inode);
+    __atomic_clear(&searching, __ATOMIC_RELEASE);
+    return answer;
+}
+
+bool procfs_each_fd(void (*each)(int fd))
+{
+    char entries[1024] __attribute__((aligned(8)));
+    long directory =
+        raw_call(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long length;
+
+    if (directory < 0)
+        return false;
+    while ((length = raw_call(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            struct directory_entry *entry = (struct directory_entry *)(void *)(entries + at);
+            at += entry->length;
+            if (entry->name[0] != '.' && number_from(entry->name) != directory)
+                each(number_from(entry->name));
+        }
+    }
+    raw_call(SYS_close, directory);
+    return true;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What /proc tells of other processes, without opening anything: a descriptor, even for a moment,
+ * would take the number that another thread of the program is about to get. One own descriptor of
+ * /proc itself, opened at the start, lists the processes. Async-signal-safe.
+ */
+#ifndef SOFTCLOSE_SHIM_PROCFS_H
+#define SOFTCLOSE_SHIM_PROCFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum procfs_answer { PROCFS_NO, PROCFS_YES, PROCFS_UNKNOWN };
+
+/* Opens /proc for procfs_held(). False: it can only ever answer PROCFS_UNKNOWN. */
+bool procfs_start(void);
+
+/* In a forked child. */
+void procfs_forked(void);
+
+/* Does the process run? A zombie does not: it holds no descriptors any more. "Yes" in doubt. */
+bool procfs_alive(pid_t pid);
+
+/* Has the process a descriptor of the socket with this sockfs inode? */
+enum procfs_answer procfs_holds(pid_t pid, uint64_t inode);
+
+/* Has any process but this one? About 20 us a process; unknown when one could not be read. */
+enum procfs_answer procfs_held(uint64_t inode);
+
+/* Calls `each` for the calling process's own open descriptors (start only: it opens a directory).
+ * False when /proc/self/fd cannot be read. */
+bool procfs_each_fd(void (*each)(int fd));
+
+#endif

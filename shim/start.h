@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What happens when: start, fork, exec, exit, and the end of coverage, each an ordered list with
+ * the reason for its order.
+ */
+#ifndef SOFTCLOSE_SHIM_START_H
+#define SOFTCLOSE_SHIM_START_H
+
+#include <stdbool.h>
+
+extern bool start_active; /* false: inert or passive. Before the start true, to be asked. */
+
+/* For wrappers of calls that make sockets: one load and one branch when softclose is off. */
+static inline bool start_maybe(void)
+{
+    return __builtin_expect(__atomic_load_n(&start_active, __ATOMIC_RELAXED), 0);
+}
+
+/* May this call observe? Starts softclose at the first call, adopts a forked child; false when off,
+ * while starting, and in a vfork child. One getpid(). */
+bool start_enter(void);
+
+/* Is this a child in its parent's memory? */
+bool start_in_vfork_child(void);
+
+/* Around every kind of fork. start_forked() in either process; `pid` 0 in the child, -1 when the
+ * fork failed. */
+void start_before_fork(void);
+void start_after_fork_parent(void);
+void start_after_fork_child(void);
+void start_fork_failed(void);
+
+/* Sockets that an exec of this process closes, then the summary; and when it failed after all. */
+void start_before_exec(const char *path, char *const *environment, void *caller);
+void start_exec_failed(void);
+
+/* The process ends: every socket still open is told. Once. */
+void start_end(void *caller);
+
+/* daemon(3) forks within libc and ends the parent there. */
+void start_before_daemon(void);
+void start_after_daemon(void);
+
+/* A program is about to be started with this environment: notes when softclose will not be there.
+ */
+void start_note_environment(const char *path, char *const *environment);
+
+/* The program is about to filter its own system calls: from now on none of ours. False when
+ * softclose was not running here. */
+bool start_passive(const char *why);
+
+/* It could not: go on. */
+void start_resume(void);
+
+#endif
