@@ -9,9 +9,7 @@
 #include <sys/auxv.h>
 
 #include "shim/audit.h"
-#include "shim/closing.h"
 #include "shim/config.h"
-#include "shim/coverage.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/ledger.h"
@@ -33,14 +31,13 @@ bool start_active = true;
 
 enum { UNSTARTED, STARTING, RUNNING, OFF };
 static int phase = UNSTARTED;
-static bool ended, in_daemon;
 static char executable_path[PATH_MAX];
 
 /* Of the fork that this thread is in. */
 static _Thread_local int fork_child = -1;
 static _Thread_local bool fork_prepared;
 
-static void off(void)
+void start_off(void)
 {
     sockets_stop();
     __atomic_store_n(&start_active, false, __ATOMIC_RELAXED);
@@ -104,11 +101,6 @@ static void at_fork(void)
     start_before_fork();
 }
 
-static void at_quick(void)
-{
-    start_end(__builtin_return_address(0));
-}
-
 static void begin(void)
 {
     static struct config config; /* the policy's and the log's names are borrowed for good */
@@ -120,7 +112,7 @@ static void begin(void)
     if (!usable)
         refuse(&config, message);
     if (!usable || config.mode == MODE_OFF) {
-        off();
+        start_off();
         return;
     }
     const char *name = executable_name();
@@ -128,7 +120,7 @@ static void begin(void)
      * the program inherited. */
     if (!process_start() || !sockets_start(DESCRIPTORS_MOST)) {
         refuse(&config, "no memory for the table of sockets");
-        off();
+        start_off();
         return;
     }
     ledger_start();
@@ -136,7 +128,7 @@ static void begin(void)
     log_remember_stderr();
     if (!log_start(config.log, name, message, sizeof message)) {
         refuse(&config, message);
-        off();
+        start_off();
         return;
     }
     procfs_start();
@@ -145,9 +137,8 @@ static void begin(void)
     if (!config.follow)
         config_unfollow();
     /* Registered before the program's own handlers, so ours run last before a fork and first
-     * after it, and last at a quick exit. */
+     * after it. */
     pthread_atfork(at_fork, start_after_fork_parent, start_after_fork_child);
-    at_quick_exit(at_quick);
     audit_start(&(struct audit_identity){
         .executable = name,
         .path = executable_path,
@@ -162,12 +153,6 @@ static void begin(void)
 __attribute__((constructor(101))) static void construct(void)
 {
     start_enter();
-}
-
-/* After the program's atexit handlers and destructors. */
-__attribute__((destructor(101))) static void destruct(void)
-{
-    start_end(__builtin_return_address(0));
 }
 
 bool start_enter(void)
@@ -224,8 +209,6 @@ void start_after_fork_parent(void)
         return;
     fork_prepared = false;
     sockets_unlock_all();
-    if (in_daemon && start_enter())
-        start_end(__builtin_return_address(0)); /* libc ends this process without a word */
 }
 
 void start_fork_failed(void)
@@ -257,83 +240,8 @@ void start_after_fork_child(void)
     }
     fork_prepared = false;
     fork_child = -1;
-    in_daemon = ended = false;
     procfs_forked();
     audit_forked();
-}
-
-void start_note_environment(const char *path, char *const *environment)
-{
-    if (!config_in_environment(environment))
-        audit_note("not-covered",
-                   "started with an environment without LD_PRELOAD of this library or without "
-                   "SOFTCLOSE",
-                   path, 0);
-}
-
-static void note_coverage(const char *path, char *const *environment)
-{
-    struct coverage coverage;
-
-    if (!config_in_environment(environment)) {
-        start_note_environment(path, environment);
-        return;
-    }
-    if (path == NULL)
-        return;
-    enum coverage_verdict verdict = coverage_check(path, &coverage);
-    if (verdict == COVERAGE_STATIC || verdict == COVERAGE_ARCHITECTURE ||
-        verdict == COVERAGE_FOREIGN_LOADER || verdict == COVERAGE_PRIVILEGED)
-        audit_note("not-covered", coverage_reason(verdict), path, 0);
-    else if (coverage.go)
-        audit_note("not-covered", "a Go program: it closes by raw system calls", path, 0);
-}
-
-void start_before_exec(const char *path, char *const *environment, void *caller)
-{
-    if (!start_enter()) {
-        if (start_in_vfork_child())
-            holders_spawned();
-        return;
-    }
-    note_coverage(path, environment);
-    for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;) {
-        long flags = raw_call(SYS_fcntl, fd, F_GETFD);
-        if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
-            closing_at_exec(fd, caller);
-    }
-    audit_summary();
-    /* From here on nobody can ask us what we close. */
-    ledger_exec(true);
-}
-
-void start_exec_failed(void)
-{
-    if (!start_enter())
-        return;
-    ledger_exec(false);
-    closing_exec_failed();
-}
-
-void start_end(void *caller)
-{
-    if (!start_enter() || __atomic_exchange_n(&ended, true, __ATOMIC_ACQ_REL))
-        return;
-    for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;)
-        closing_at_exit(fd, caller);
-    audit_summary();
-    ledger_leave();
-    off();
-}
-
-void start_before_daemon(void)
-{
-    in_daemon = start_enter();
-}
-
-void start_after_daemon(void)
-{
-    in_daemon = false;
 }
 
 bool start_passive(const char *why)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens when: start, fork, exec, exit, and the end of coverage, each an ordered list with
- * the reason for its order.
+ * What happens when: start, fork and the end of coverage, each an ordered list with the reason for
+ * its order. How a program ends (exec, exit) stands above closing: ending.h.
  */
 #ifndef SOFTCLOSE_SHIM_START_H
 #define SOFTCLOSE_SHIM_START_H
@@ -30,26 +30,14 @@ void start_after_fork_parent(void);
 void start_after_fork_child(void);
 void start_fork_failed(void);
 
-/* Sockets that an exec of this process closes, then the summary; and when it failed after all. */
-void start_before_exec(const char *path, char *const *environment, void *caller);
-void start_exec_failed(void);
-
-/* The process ends: every socket still open is told. Once. */
-void start_end(void *caller);
-
-/* daemon(3) forks within libc and ends the parent there. */
-void start_before_daemon(void);
-void start_after_daemon(void);
-
-/* A program is about to be started with this environment: notes when softclose will not be there.
- */
-void start_note_environment(const char *path, char *const *environment);
-
 /* The program is about to filter its own system calls: from now on none of ours. False when
  * softclose was not running here. */
 bool start_passive(const char *why);
 
 /* It could not: go on. */
 void start_resume(void);
+
+/* Inert from now on: every descriptor answers "not ours". */
+void start_off(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shim/coverage.h"
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 
 extern char **environ;
@@ -16,7 +17,7 @@ static void before(const char *path, char *const *environment, void *caller)
 {
     int error = errno;
     if (start_maybe())
-        start_before_exec(path, environment, caller);
+        ending_exec(path, environment, caller);
     errno = error;
 }
 
@@ -24,7 +25,7 @@ static int failed(int result)
 {
     int error = errno;
     if (start_maybe())
-        start_exec_failed();
+        ending_exec_failed();
     errno = error;
     return result;
 }

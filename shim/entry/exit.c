@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 #include "shim/raw.h"
 
 EXPORT void _exit(int status)
 {
     if (start_maybe())
-        start_end(CALLER);
+        ending_exit(CALLER);
     REAL(_exit)(status);
     raw_call(SYS_exit_group, status); /* never reached; tells the compiler that nothing returns */
     __builtin_unreachable();
@@ -21,7 +22,7 @@ EXPORT void _exit(int status)
 EXPORT void _Exit(int status)
 {
     if (start_maybe())
-        start_end(CALLER);
+        ending_exit(CALLER);
     REAL(_Exit)(status);
     raw_call(SYS_exit_group, status);
     __builtin_unreachable();

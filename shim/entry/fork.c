@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
 
@@ -66,9 +67,9 @@ EXPORT int daemon(int nochdir, int noclose)
     struct closing closing[3];
     for (int fd = 0; fd < 3 && !noclose; fd++)
         closing_begin(&closing[fd], fd, "dup2", CALLER);
-    start_before_daemon();
+    ending_daemon();
     int result = REAL(daemon)(nochdir, noclose);
-    start_after_daemon();
+    ending_daemon_done();
     for (int fd = 0; fd < 3 && !noclose; fd++)
         closing_end_if_gone(&closing[fd], result);
     return result;

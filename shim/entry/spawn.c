@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
 
@@ -14,7 +15,7 @@ static void spawning(const char *path, char *const *environment)
     if (!start_enter())
         return;
     holders_spawned();
-    start_note_environment(path, environment);
+    ending_note_environment(path, environment);
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,

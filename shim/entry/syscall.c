@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
 #include "shim/own_fds.h"
@@ -110,7 +111,7 @@ static long observed(long number, const struct words *w, void *caller)
             tracking_received((int)result);
         return result;
     case SYS_exit_group:
-        start_end(caller);
+        ending_exit(caller);
         return pass(number, w);
     case SYS_seccomp: {
         bool stopped = start_passive("the program filters its own system calls from here on: what "

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/ending.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "shim/audit.h"
+#include "shim/closing.h"
+#include "shim/config.h"
+#include "shim/coverage.h"
+#include "shim/holders.h"
+#include "shim/ledger.h"
+#include "shim/process.h"
+#include "shim/raw.h"
+#include "shim/start.h"
+
+/* The process that has told its end: a child forked afterwards has an end of its own. */
+static pid_t ended_pid;
+
+/* The process that is within daemon(3). */
+static pid_t daemon_pid;
+
+void ending_note_environment(const char *path, char *const *environment)
+{
+    if (!config_in_environment(environment))
+        audit_note("not-covered",
+                   "started with an environment without LD_PRELOAD of this library or without "
+                   "SOFTCLOSE",
+                   path, 0);
+}
+
+static void note_coverage(const char *path, char *const *environment)
+{
+    struct coverage coverage;
+
+    if (!config_in_environment(environment)) {
+        ending_note_environment(path, environment);
+        return;
+    }
+    if (path == NULL)
+        return;
+    enum coverage_verdict verdict = coverage_check(path, &coverage);
+    if (verdict == COVERAGE_STATIC || verdict == COVERAGE_ARCHITECTURE ||
+        verdict == COVERAGE_FOREIGN_LOADER || verdict == COVERAGE_PRIVILEGED)
+        audit_note("not-covered", coverage_reason(verdict), path, 0);
+    else if (coverage.go)
+        audit_note("not-covered", "a Go program: it closes by raw system calls", path, 0);
+}
+
+void ending_exec(const char *path, char *const *environment, void *caller)
+{
+    if (!start_enter()) {
+        if (start_in_vfork_child())
+            holders_spawned();
+        return;
+    }
+    note_coverage(path, environment);
+    for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;) {
+        long flags = raw_call(SYS_fcntl, fd, F_GETFD);
+        if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
+            closing_at_exec(fd, caller);
+    }
+    audit_summary();
+    /* From here on nobody can ask us what we close. */
+    ledger_exec(true);
+}
+
+void ending_exec_failed(void)
+{
+    if (!start_enter())
+        return;
+    ledger_exec(false);
+    closing_exec_failed();
+}
+
+void ending_exit(void *caller)
+{
+    if (!start_enter() ||
+        __atomic_exchange_n(&ended_pid, process_pid(), __ATOMIC_ACQ_REL) == process_pid())
+        return;
+    for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;)
+        closing_at_exit(fd, caller);
+    audit_summary();
+    ledger_leave();
+    start_off();
+}
+
+void ending_daemon(void)
+{
+    daemon_pid = start_enter() ? process_pid() : 0;
+}
+
+void ending_daemon_done(void)
+{
+    daemon_pid = 0;
+}
+
+/* After a fork within daemon(3): libc ends this process without a word. */
+static void after_fork_parent(void)
+{
+    if (daemon_pid != 0 && start_enter() && daemon_pid == process_pid())
+        ending_exit(__builtin_return_address(0));
+}
+
+static void at_quick(void)
+{
+    ending_exit(__builtin_return_address(0));
+}
+
+/* Registered before the program's own handlers, so that ours runs last at a quick exit, and after
+ * those of start.c, so that the table is free again when the parent of a fork comes here. */
+__attribute__((constructor(102))) static void construct(void)
+{
+    if (!start_maybe() || !start_enter())
+        return;
+    at_quick_exit(at_quick);
+    pthread_atfork(NULL, after_fork_parent, NULL);
+}
+
+/* After the program's atexit handlers and destructors. */
+__attribute__((destructor(101))) static void destruct(void)
+{
+    ending_exit(__builtin_return_address(0));
+}
