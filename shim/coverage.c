@@ -57,7 +57,7 @@ static int may_execute(const char *path)
 
 static bool grants_capabilities(int fd)
 {
-    struct vfs_ns_cap_data data;
+    struct vfs_ns_cap_data data = {0};
     long size = raw_call(SYS_fgetxattr, fd, "security.capability", &data, sizeof data);
     if (size < (long)XATTR_CAPS_SZ_1)
         return false;
@@ -74,7 +74,7 @@ static bool gains_privilege(int fd, const struct stat *status)
         .gid = (gid_t)raw_call(SYS_getgid),
         .egid = (gid_t)raw_call(SYS_getegid),
     };
-    struct statfs filesystem;
+    struct statfs filesystem = {0};
     bool ignored =
         raw_call(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
         (raw_call(SYS_fstatfs, fd, &filesystem) == 0 && (filesystem.f_flags & ST_NOSUID));
@@ -107,13 +107,13 @@ static bool is_glibc_loader(const char *path)
 static bool is_go(int fd, const ElfW(Ehdr) * header)
 {
     static const char *const names[] = {".go.buildinfo", ".note.go.buildid", ".gopclntab"};
-    ElfW(Shdr) strings;
+    ElfW(Shdr) strings = {0};
     if (header->e_shentsize != sizeof strings || header->e_shstrndx >= header->e_shnum ||
         !read_at(fd, &strings, sizeof strings,
                  header->e_shoff + header->e_shstrndx * sizeof strings))
         return false;
     for (unsigned i = 0; i < header->e_shnum && i < SECTIONS; i++) {
-        ElfW(Shdr) section;
+        ElfW(Shdr) section = {0};
         char name[20] = "";
         if (!read_at(fd, &section, sizeof section, header->e_shoff + i * sizeof section))
             return false;
@@ -131,8 +131,9 @@ static bool is_go(int fd, const ElfW(Ehdr) * header)
 static bool read_loader(int fd, const ElfW(Ehdr) * header, char *loader, size_t size)
 {
     for (unsigned i = 0; i < header->e_phnum && i < PROGRAM_HEADERS; i++) {
-        ElfW(Phdr) segment;
-        if (!read_at(fd, &segment, sizeof segment, header->e_phoff + i * header->e_phentsize))
+        ElfW(Phdr) segment = {0};
+        if (!read_at(fd, &segment, sizeof segment,
+                     header->e_phoff + (uint64_t)i * header->e_phentsize))
             return false;
         if (segment.p_type != PT_INTERP)
             continue;
@@ -148,7 +149,7 @@ static bool read_loader(int fd, const ElfW(Ehdr) * header, char *loader, size_t 
 static enum coverage_verdict check_elf(int fd, const char *path, const struct stat *status,
                                        struct coverage *coverage)
 {
-    ElfW(Ehdr) header;
+    ElfW(Ehdr) header = {0};
     if (!read_at(fd, &header, sizeof header, 0) ||
         header.e_ident[EI_CLASS] != __ehdr_start.e_ident[EI_CLASS] ||
         header.e_ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA] ||
@@ -185,7 +186,7 @@ static char *interpreter_of(char *line, size_t length)
 /* What is at `path`. For a script that is COVERAGE_OK so far, and its interpreter in `next`. */
 static enum coverage_verdict check_file(const char *path, struct coverage *coverage, char *next)
 {
-    struct stat status;
+    struct stat status = {0};
     *next = '\0';
     if (raw_call(SYS_newfstatat, AT_FDCWD, path, &status, 0) != 0) {
         /* a directory on the way that may not be searched: found or not, it cannot be executed */
@@ -269,7 +270,7 @@ int coverage_find(const char *name, const char *search, char *path, size_t size)
     const char *denied_directory = NULL;
     for (const char *at = search ? search : "/bin:/usr/bin";; at++) {
         size_t length = strcspn(at, ":");
-        struct stat status;
+        struct stat status = {0};
         if (join(path, size, at, length, name) &&
             raw_call(SYS_newfstatat, AT_FDCWD, path, &status, 0) == 0) {
             if (S_ISREG(status.st_mode) && may_execute(path) == 0)

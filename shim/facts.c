@@ -133,16 +133,18 @@ static int32_t linger_of(int fd)
     return linger.l_linger;
 }
 
-/* Bytes over the connection's life. The kernel counts the SYN among the bytes acknowledged and the
- * peer's FIN among those received (tcp_rcv_nxt_update, tcp_snd_una_update). */
+/* Bytes over the connection's life. The kernel counts our FIN, and the SYN of a connection that we
+ * opened, among the bytes acknowledged, and the peer's FIN among those received
+ * (tcp_snd_una_update, tcp_rcv_nxt_update). */
 static void count_bytes(const struct tcp_info *info, struct facts *out)
 {
     uint64_t fin = out->peer_fin && info->tcpi_bytes_received > 0;
-    bool fin_acknowledged = out->state == STATE_FIN_WAIT2 || out->state == STATE_TIME_WAIT;
-    uint64_t control = 1 + (fin_acknowledged ? 1 : 0);
+    uint64_t syn = out->role == ROLE_CONNECTED && info->tcpi_bytes_acked > 0;
+    uint64_t acknowledged = info->tcpi_bytes_acked - syn;
+    uint64_t sent = info->tcpi_bytes_sent - info->tcpi_bytes_retrans;
 
     out->rx = (int64_t)(info->tcpi_bytes_received - fin);
-    out->tx = (int64_t)(info->tcpi_bytes_acked > control ? info->tcpi_bytes_acked - control : 0);
+    out->tx = (int64_t)(acknowledged < sent ? acknowledged : sent);
 }
 
 static void collect_tcp(int fd, const struct socket *socket, struct facts *out)
@@ -160,6 +162,7 @@ static void collect_tcp(int fd, const struct socket *socket, struct facts *out)
     count_bytes(&info, out);
     out->notsent = info.tcpi_notsent_bytes;
     out->was_connected = info.tcpi_bytes_acked > 0 || info.tcpi_bytes_received > 0 ||
+                         out->role == ROLE_ACCEPTED ||
                          (out->state != STATE_CLOSE && out->state != STATE_SYN_SENT);
     out->linger = linger_of(fd);
     if (out->state == STATE_CLOSE || out->state == STATE_SYN_SENT) {
@@ -225,8 +228,8 @@ static void collect_mptcp(int fd, const struct socket *socket, struct facts *out
         return;
     }
     out->peer_fin = reading_down && (socket->shut & SHUT_READ) == 0;
-    if (out->peer_fin && out->state == STATE_ESTABLISHED)
-        out->state = STATE_CLOSE_WAIT;
+    if (out->peer_fin) /* the subflow lags behind the connection */
+        out->state = (socket->shut & SHUT_WRITE) != 0 ? STATE_CLOSING : STATE_CLOSE_WAIT;
     out->unsent = queue(fd, SIOCOUTQ);
     out->unread = mptcp_unread(fd, reading_down, out->peer_fin);
 }
@@ -266,8 +269,9 @@ static void collect_unix(int fd, const struct socket *socket, struct facts *out)
         return;
     }
     out->was_connected = true;
+    /* Nothing is unsent: what was written stands in the peer's queue already, and SIOCOUTQ would
+     * tell the memory that it takes there. */
     out->unread = queue(fd, SIOCINQ);
-    out->unsent = queue(fd, SIOCOUTQ);
     out->peer_fin = (events & POLLRDHUP) != 0 && (socket->shut & SHUT_READ) == 0;
     /* Both halves down and none of it by this program: the peer has closed. */
     out->peer_gone = (events & POLLHUP) != 0 && socket->shut == SHUT_NONE;
