@@ -41,12 +41,23 @@ EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, in
     return accepted(listener, REAL(accept4)(listener, address, length, flags), address, length);
 }
 
+/* The socket is as new. */
+static void disconnected(struct socket *socket, void *context)
+{
+    (void)context;
+    socket->role = ROLE_ANY;
+    socket->shut = SHUT_NONE;
+    socket->peer.length = 0;
+}
+
 static int disconnect_end(struct observation *observation, int result)
 {
     int error = errno;
 
-    if (result == 0)
+    if (result == 0) {
+        sockets_update(observation->socket.id, disconnected, NULL);
         observation_tell(observation, 0);
+    }
     errno = error;
     return result;
 }
