@@ -125,9 +125,12 @@ static int print_score(const struct options *options, const struct cell *cells, 
     for (size_t i = 0; i < count; i++)
         tally[cells[i].verdict]++;
     size_t played = count - tally[SKIPPED];
+    size_t replayed = 0;
+    for (size_t i = 0; i < count; i++)
+        replayed += cells[i].replays;
     if (options->mode == UNCHANGED)
-        printf("unchanged: %zu compared, %zu differing, %zu not reached\n", played, tally[WRONG],
-               tally[UNREACHED]);
+        printf("unchanged: %zu compared, %zu differing, %zu not reached, %zu played again\n",
+               played, tally[WRONG], tally[UNREACHED], replayed);
     else
         printf("%s: %zu of %zu cells right, %zu false alarms, %zu missed, %zu otherwise wrong, "
                "%zu not reached, %zu skipped\n",

@@ -11,6 +11,7 @@ struct cell {
     const struct road *road;
     enum proto_here proto;
     enum verdict verdict;
+    unsigned replays; /* how often it was played again because it differed */
     char why[WHY];
 };
 

@@ -61,7 +61,7 @@ static void predict_cell(struct work *work, struct cell *cell, const char *log)
              truth_text(&work->truth, kernel, sizeof kernel), prediction->line);
 }
 
-static void one_cell(struct work *work, size_t number)
+static void play_once(struct work *work, size_t number)
 {
     struct cell *cell = &work->cells[number];
     if (work->options->mode == NATIVE || work->options->mode == UNCHANGED) {
@@ -79,6 +79,21 @@ static void one_cell(struct work *work, size_t number)
     else
         predict_cell(work, cell, work->log);
     unlink(work->log);
+}
+
+/* A few native cells in ten thousand end in another way (a packet of the peer's comes first). What
+ * softclose changes it changes each time, so a difference counts only when it comes again. */
+static void one_cell(struct work *work, size_t number)
+{
+    enum { TIMES = 3 };
+
+    play_once(work, number);
+    for (int again = 1; again < TIMES && work->options->mode == UNCHANGED; again++) {
+        if (work->cells[number].verdict == RIGHT)
+            return;
+        work->cells[number].replays++;
+        play_once(work, number);
+    }
 }
 
 static void work_on(struct work *work, int worker)
