@@ -8,6 +8,7 @@
 #include "policy/names.h"
 #include "shim/counters.h"
 #include "shim/endpoint.h"
+#include "shim/facts.h"
 #include "shim/ledger.h"
 #include "shim/line.h"
 #include "shim/log.h"
@@ -159,7 +160,7 @@ static const char *mode_name(enum policy_mode mode)
     return mode == MODE_ENFORCE ? "enforce" : mode == MODE_AUDIT ? "audit" : "off";
 }
 
-static void introduce(void)
+void audit_introduce(void)
 {
     struct line line;
 
@@ -181,7 +182,7 @@ static void introduce(void)
 void audit_start(const struct audit_identity *given)
 {
     identity = *given;
-    introduce();
+    audit_introduce();
 }
 
 void audit_forked(void)
@@ -288,7 +289,7 @@ void audit_tell(const struct audit_event *event, bool wanted)
     counters_operation(event->event, event->facts, event->verdict, event->taken);
     if (!wanted)
         return;
-    introduce();
+    audit_introduce();
     if (event->site_count > 1) {
         sites_learn(event->sites, event->site_count);
         tell_modules();
@@ -311,6 +312,31 @@ void audit_tell(const struct audit_event *event, bool wanted)
     event_end(&line);
 }
 
+void audit_drain(int fd, int program_fd, const struct socket *socket, const char *result,
+                 uint64_t drained, uint64_t ms)
+{
+    struct facts facts;
+    struct audit_event event = {.fd = program_fd, .socket = socket, .facts = &facts};
+    struct line line;
+
+    counters_drained(drained);
+    facts_collect(fd, socket, &facts);
+    event.started = process_now();
+    if (!event_start(&line, "drain"))
+        return;
+    put_socket(&line, &event);
+    line_field_string(&line, "result", result);
+    line_field_number(&line, "drained", (int64_t)drained);
+    line_field_number(&line, "unacked", facts.unsent);
+    line_field_number(&line, "ms", (int64_t)ms);
+    event_end(&line);
+}
+
+void audit_drained_inline(uint64_t bytes)
+{
+    counters_drained(bytes);
+}
+
 void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintptr_t site,
                   bool wanted)
 {
@@ -320,7 +346,7 @@ void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintpt
     counters_operation("close", &facts, verdict, ACTION_PASS);
     if (!wanted)
         return;
-    introduce();
+    audit_introduce();
     if (!event_start(&line, "close"))
         return;
     line_field_number(&line, "fd", fd);
@@ -335,7 +361,7 @@ void audit_note(const char *code, const char *text, const char *path, uint64_t c
 {
     struct line line;
 
-    introduce();
+    audit_introduce();
     if (!event_start(&line, "note"))
         return;
     line_field_string(&line, "code", code);
@@ -358,7 +384,7 @@ void audit_summary(void)
 
     if (!introduced && counters_empty())
         return; /* a forked child that never touched a socket */
-    introduce();
+    audit_introduce();
     if (event_start(&line, "summary")) {
         counters_put(&line);
         event_end(&line);

@@ -53,6 +53,17 @@ void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintpt
 /* Anything the user should know. `path` may be NULL; count 0 is not written. */
 void audit_note(const char *code, const char *text, const char *path, uint64_t count);
 
+/* The process event of this process, if it has not been written yet. */
+void audit_introduce(void);
+
+/* A drain has ended; called before its last close. `fd` is the drainer's number, `program_fd` the
+ * program's. `ms` the time it took. */
+void audit_drain(int fd, int program_fd, const struct socket *socket, const char *result,
+                 uint64_t drained, uint64_t ms);
+
+/* Bytes that were read and discarded within a close. */
+void audit_drained_inline(uint64_t bytes);
+
 /* A descriptor that the table held for a socket had been closed by an unseen road. */
 void audit_unseen(void);
 

@@ -4,18 +4,26 @@
 #include <errno.h>
 
 #include "shim/audit.h"
+#include "shim/drainer.h"
 #include "shim/facts.h"
 #include "shim/ledger.h"
 #include "shim/log.h"
+#include "shim/repair.h"
 #include "shim/start.h"
 
 static uint64_t announced;
+
+static void let_stderr_go(void)
+{
+    log_stderr_gone();
+    drainer_stderr_gone();
+}
 
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller)
 {
     uint8_t state;
 
-    closing->active = closing->was_closed = false;
+    closing->active = closing->was_closed = closing->epoll_set = false;
     closing->fd = fd;
     closing->via = via;
     closing->caller = caller;
@@ -23,14 +31,16 @@ void closing_begin(struct closing *closing, int fd, const char *via, void *calle
         return;
     state = sockets_state(fd);
     if ((state & DESCRIPTOR_LOG) != 0)
-        log_stderr_gone();
+        let_stderr_go();
     closing->was_closed = (state & DESCRIPTOR_CLOSED) != 0;
+    closing->epoll_set = (state & DESCRIPTOR_EPOLL) != 0;
     if ((state & DESCRIPTOR_SOCKET) == 0 || !observation_identify(&closing->observation, fd))
         return;
     closing->was_closed = false;
     closing->active = true;
     closing->observation.via = via;
     observation_decide(&closing->observation, OP_CLOSE, SHUT_NONE, 0, false, caller);
+    repair_close(&closing->observation);
 }
 
 static void forget(int fd, uint64_t id)
@@ -43,6 +53,8 @@ static int end(struct closing *closing, int result, bool closed)
 {
     int error = errno;
 
+    if (closing->epoll_set && result >= 0)
+        sockets_state_clear(closing->fd, DESCRIPTOR_EPOLL);
     if (closing->active && closed) {
         forget(closing->fd, closing->observation.socket.id);
         sockets_state_set(closing->fd, DESCRIPTOR_CLOSED);
@@ -76,6 +88,7 @@ static bool at_end(struct observation *observation, int fd, const char *via, voi
         return false;
     observation->via = via;
     observation_decide(observation, OP_CLOSE, SHUT_NONE, 0, true, caller);
+    repair_close(observation);
     observation_tell(observation, 0);
     return true;
 }

@@ -175,8 +175,8 @@ static bool read_mode(struct config *config, struct line *line)
         return true;
     }
     if (strcmp(text, "enforce") == 0) {
-        complain(line, "SOFTCLOSE=enforce", " is not in this version", "; use SOFTCLOSE=audit");
-        return false;
+        config->mode = MODE_ENFORCE;
+        return true;
     }
     complain(line, "SOFTCLOSE='", text, "' is not known; allowed: off, audit, enforce");
     return false;

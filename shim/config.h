@@ -12,10 +12,10 @@ enum { CONFIG_MESSAGE = 1024 };
 
 struct config {
     enum policy_mode mode;
-    const char *log;  /* the pattern, never NULL */
+    const char *log; /* the pattern, never NULL */
     bool follow, strict;
     const struct policy *policy;
-    const char *policy_path; /* "built-in" or the file */
+    const char *policy_path;   /* "built-in" or the file */
     const char *policy_digest; /* SHA-256 of the file and SOFTCLOSE_SET in hex; NULL = built-in */
 };
 

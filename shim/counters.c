@@ -53,6 +53,11 @@ void counters_operation(const char *event, const struct facts *facts, const stru
     }
 }
 
+void counters_drained(uint64_t bytes)
+{
+    count(&counters.drained, bytes);
+}
+
 void counters_unwritten(void)
 {
     count(&counters.unwritten, 1);

@@ -11,6 +11,7 @@
 
 void counters_operation(const char *event, const struct facts *facts, const struct verdict *verdict,
                         unsigned taken);
+void counters_drained(uint64_t bytes);
 void counters_unwritten(void);
 void counters_unseen(void);
 /* In a forked child: its own count begins; the first process goes on to speak for all. */

@@ -10,8 +10,10 @@
 #include "shim/closing.h"
 #include "shim/config.h"
 #include "shim/coverage.h"
+#include "shim/drainer.h"
 #include "shim/holders.h"
 #include "shim/ledger.h"
+#include "shim/observation.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 #include "shim/start.h"
@@ -49,6 +51,16 @@ static void note_coverage(const char *path, char *const *environment)
         audit_note("not-covered", "a Go program: it closes by raw system calls", path, 0);
 }
 
+static void wait_for_drains(void)
+{
+    struct settings settings;
+
+    if (drainer_count() == 0)
+        return;
+    observation_process_settings(&settings);
+    drainer_wait(settings.exit_wait_ms);
+}
+
 void ending_exec(const char *path, char *const *environment, void *caller)
 {
     if (!start_enter()) {
@@ -62,6 +74,7 @@ void ending_exec(const char *path, char *const *environment, void *caller)
         if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
             closing_at_exec(fd, caller);
     }
+    wait_for_drains(); /* the new program begins without our thread */
     audit_summary();
     /* From here on nobody can ask us what we close. */
     ledger_exec(true);
@@ -82,6 +95,7 @@ void ending_exit(void *caller)
         return;
     for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;)
         closing_at_exit(fd, caller);
+    wait_for_drains();
     audit_summary();
     ledger_leave();
     start_off();

@@ -124,6 +124,33 @@ static bool peer_has_finished(enum tcp_state state)
            state == STATE_TIME_WAIT;
 }
 
+static enum tcp_state tcp_state_of(int fd)
+{
+    struct tcp_info info = {0};
+    return option(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof info) ? info.tcpi_state : STATE_UNKNOWN;
+}
+
+bool facts_peer_finished(int fd)
+{
+    enum tcp_state state = tcp_state_of(fd);
+    return peer_has_finished(state) || state == STATE_CLOSE;
+}
+
+bool facts_closed(int fd)
+{
+    return tcp_state_of(fd) == STATE_CLOSE || (poll_now(fd, 0) & POLLERR) != 0;
+}
+
+int64_t facts_unsent(int fd)
+{
+    return queue(fd, SIOCOUTQ);
+}
+
+bool facts_readable(int fd)
+{
+    return (poll_now(fd, POLLIN | POLLRDHUP) & (POLLIN | POLLRDHUP | POLLHUP)) == POLLIN;
+}
+
 /* SO_LINGER in seconds, -1 = off. */
 static int32_t linger_of(int fd)
 {
@@ -292,6 +319,10 @@ void facts_collect(int fd, const struct socket *socket, struct facts *out)
         .shut = socket->shut,
         .linger = -1,
     };
+    /* What the kernel was given differs from what the program asked for: the close is judged by
+     * the program's wish for a reset, and by the half that is really shut. */
+    if (socket->softened)
+        out->shut = SHUT_WRITE;
     endpoint_local(fd, &out->local);
     endpoint_peer(fd, &out->peer);
     if (out->type == TYPE_DATAGRAM)
@@ -309,6 +340,8 @@ void facts_collect(int fd, const struct socket *socket, struct facts *out)
     case PROTO_OTHER:
         break;
     }
+    if (socket->linger_zero)
+        out->linger = 0;
     /* After a reset the kernel has forgotten the peer; the table has not. */
     if (out->peer.length == 0)
         endpoint_grow(&socket->peer, &out->peer);

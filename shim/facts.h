@@ -35,6 +35,13 @@ bool facts_identify_like(int fd, const struct socket *relative, struct socket *o
  * (7 with unread data; a closed one adds poll), UNIX 6. */
 void facts_collect(int fd, const struct socket *socket, struct facts *out);
 
+/* Single answers for a drain: bytes (and our FIN) not acknowledged yet; the peer has sent its FIN;
+ * the connection is gone; a recv(2) would not block. */
+int64_t facts_unsent(int fd);
+bool facts_peer_finished(int fd);
+bool facts_closed(int fd);
+bool facts_readable(int fd);
+
 /* tcpi_data_segs_in: segments with data received so far, to tell later whether more came. */
 uint32_t facts_data_segments(int fd);
 

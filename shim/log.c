@@ -142,7 +142,7 @@ static const char *advice(long error)
     }
 }
 
-static long open_target(void)
+static long open_target(bool at_start)
 {
     struct line name = {.text = log_state.name, .size = sizeof log_state.name};
 
@@ -159,7 +159,7 @@ static long open_target(void)
         return -EBADF;
     }
     int before = own_fds_get(OWN_LOG);
-    int kept = own_fds_keep(OWN_LOG, (int)fd);
+    int kept = own_fds_keep(OWN_LOG, (int)fd, at_start);
     if (kept >= 0 && before >= 0 && before != kept) {
         sockets_state_clear(before, DESCRIPTOR_OWN);
         raw_call(SYS_close, before);
@@ -193,7 +193,7 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
             sockets_state_set(2, DESCRIPTOR_LOG);
         return true;
     }
-    long result = open_target();
+    long result = open_target(true);
     if (result >= 0)
         return true;
     struct line message = {.text = error, .size = error_size};
@@ -258,7 +258,7 @@ int log_write(const char *line, size_t length)
     if (log_state.reopen) {
         log_state.reopen = false;
         /* After chroot or setuid it may fail: then the parent's file takes the events. */
-        open_target();
+        open_target(false);
     }
     if (log_state.kind != KIND_STDERR)
         fd = own_fds_get(OWN_LOG);
@@ -272,6 +272,11 @@ int log_write(const char *line, size_t length)
         return ENOSPC;
     }
     return result < 0 ? (int)-result : 0;
+}
+
+bool log_on_stderr(void)
+{
+    return log_state.kind == KIND_STDERR;
 }
 
 void log_stderr_gone(void)

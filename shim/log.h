@@ -20,6 +20,9 @@ int log_write(const char *line, size_t length);
 /* The program has closed or redirected descriptor 2. */
 void log_stderr_gone(void);
 
+/* Do events go to descriptor 2? */
+bool log_on_stderr(void);
+
 /* In a forked child: with %p in the path the child gets a file of its own at its first event. */
 void log_forked(void);
 

@@ -8,10 +8,18 @@
 
 static const struct policy *policy;
 static struct subject program;
+static bool enforcing;
 
-void observation_start(const struct policy *in_force, const char *name, const char *path)
+bool observation_enforces(void)
+{
+    return enforcing;
+}
+
+void observation_start(const struct policy *in_force, enum policy_mode mode, const char *name,
+                       const char *path)
 {
     policy = in_force;
+    enforcing = mode == MODE_ENFORCE;
     program = (struct subject){.program = name, .path = path};
 }
 
@@ -70,11 +78,27 @@ static void match(const struct observation *observation, struct settings *settin
     policy_match(policy, &subject, settings);
 }
 
+/* A search through /proc is worth its time only where the answer makes a difference. */
+static bool search_matters(const struct observation *observation)
+{
+    struct facts alone = observation->facts;
+
+    if (observation->verdict.outcome == OUTCOME_RESET)
+        return true;
+    alone.holders = HOLDERS_LAST;
+    return enforcing && decide(&observation->settings, &alone).actions != ACTION_PASS;
+}
+
+void observation_process_settings(struct settings *out)
+{
+    policy_match(policy, &program, out);
+}
+
 void observation_decide(struct observation *observation, enum operation op, enum shut how,
                         int32_t linger, bool at_exit, void *caller)
 {
     struct facts *facts = &observation->facts;
-    struct settings settings;
+    struct settings *settings = &observation->settings;
 
     facts_collect(observation->fd, &observation->socket, facts);
     facts->op = op;
@@ -83,22 +107,38 @@ void observation_decide(struct observation *observation, enum operation op, enum
     if (op == OP_LINGER)
         facts->linger = linger;
     facts->holders = holders_of(observation->fd, &observation->socket);
-    match(observation, &settings);
-    observation->verdict = decide(&settings, facts);
-    /* A search through /proc is worth its time only where the answer makes the difference. */
-    if (facts->holders == HOLDERS_UNKNOWN && observation->verdict.outcome == OUTCOME_RESET) {
+    match(observation, settings);
+    observation->taken = ACTION_PASS;
+    observation->verdict = decide(settings, facts);
+    if (facts->holders == HOLDERS_UNKNOWN && search_matters(observation)) {
         facts->holders = holders_search(observation->fd, &observation->socket);
-        observation->verdict = decide(&settings, facts);
+        observation->verdict = decide(settings, facts);
     }
-    observation->wanted = is_wanted(settings.events, &observation->verdict);
-    observation->rule = observation->verdict.key == KEY_COUNT
-                            ? "built-in"
-                            : policy_source_name(policy, settings.source[observation->verdict.key]);
+    observation->wanted = is_wanted(settings->events, &observation->verdict);
+    observation->rule =
+        observation->verdict.key == KEY_COUNT
+            ? "built-in"
+            : policy_source_name(policy, settings->source[observation->verdict.key]);
     observation->site_count = 0;
-    if (observation->wanted && settings.sites > 0)
+    if (observation->wanted && settings->sites > 0)
         observation->site_count = sites_collect(
-            caller, observation->verdict.outcome == OUTCOME_RESET ? settings.sites : 1,
+            caller, observation->verdict.outcome == OUTCOME_RESET ? settings->sites : 1,
             observation->sites);
+}
+
+bool observation_accepted(struct observation *out, const struct observation *listener, int fd)
+{
+    out->fd = fd;
+    out->via = "backlog";
+    out->started = process_now();
+    if (!facts_identify_like(fd, &listener->socket, &out->socket))
+        return false;
+    out->socket.role = ROLE_ACCEPTED;
+    out->socket.since = out->started;
+    out->socket.spawned = holders_generation();
+    out->socket.descriptors = 1;
+    observation_decide(out, OP_CLOSE, SHUT_NONE, 0, false, NULL);
+    return true;
 }
 
 void observation_tell(const struct observation *observation, int error)
@@ -113,7 +153,7 @@ void observation_tell(const struct observation *observation, int error)
         .facts = &observation->facts,
         .verdict = &observation->verdict,
         .rule = observation->rule,
-        .taken = ACTION_PASS,
+        .taken = observation->taken,
         .started = observation->started,
         .error = error,
         .sites = observation->sites,

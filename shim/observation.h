@@ -19,7 +19,9 @@ struct observation {
     const char *via; /* the road, as events name it; NULL for shutdown and linger */
     struct socket socket;
     struct facts facts;
+    struct settings settings;
     struct verdict verdict;
+    unsigned taken; /* actions that were carried out: enum action */
     const char *rule;
     bool wanted;      /* log.events asks for this event */
     uint64_t started; /* CLOCK_MONOTONIC ns */
@@ -28,7 +30,11 @@ struct observation {
 };
 
 /* The policy in force and whom it is about; borrowed for good. */
-void observation_start(const struct policy *policy, const char *program, const char *path);
+void observation_start(const struct policy *policy, enum policy_mode mode, const char *program,
+                       const char *path);
+
+/* Is the policy applied, or only observed? */
+bool observation_enforces(void);
 
 /*
  * Finds out which socket `fd` is (the table's memory verified by the kernel's cookie; one that the
@@ -41,8 +47,15 @@ bool observation_identify(struct observation *observation, int fd);
 void observation_decide(struct observation *observation, enum operation op, enum shut how,
                         int32_t linger, bool at_exit, void *caller);
 
+/* A connection that nobody has accepted, taken from the backlog of a listener that closes: decided
+ * as a close of it. False when it cannot be looked at. */
+bool observation_accepted(struct observation *out, const struct observation *listener, int fd);
+
 /* Writes and counts the event. `error` is the errno of the call, 0 when it succeeded. */
 void observation_tell(const struct observation *observation, int error);
+
+/* The keys that belong to no connection: close.exit_wait, close.on_signal. */
+void observation_process_settings(struct settings *out);
 
 /* A close of a number that is not open. */
 void observation_bad_fd(int fd, const char *via, void *caller);

@@ -13,7 +13,7 @@
  * but far above what is free. */
 enum { HIGHEST_WANTED = 16384 };
 
-static int own[OWN_COUNT] = {-1, -1};
+static int own[OWN_COUNT] = {-1, -1, -1, -1};
 
 /* The soft limit is raised for the moment of the dup: descriptors above it stay valid. */
 static int duplicate_above_limit(int fd, const struct rlimit *limit)
@@ -31,16 +31,16 @@ static int duplicate_above_limit(int fd, const struct rlimit *limit)
     return (int)result;
 }
 
-static int duplicate_high(int fd)
+static int duplicate_high(int fd, bool at_start)
 {
     struct rlimit limit;
     int result = -EINVAL;
 
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0)
         return -EINVAL;
-    if (limit.rlim_cur <= HIGHEST_WANTED)
+    if (limit.rlim_cur <= HIGHEST_WANTED && at_start)
         result = duplicate_above_limit(fd, &limit);
-    else
+    else if (limit.rlim_cur > HIGHEST_WANTED)
         result = (int)raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGHEST_WANTED);
     /* No room above: the highest numbers below, which a program reaches last. */
     for (int number = (int)limit.rlim_cur - OWN_COUNT; result < 0 && number > 2; number /= 2)
@@ -48,9 +48,9 @@ static int duplicate_high(int fd)
     return result;
 }
 
-int own_fds_keep(enum own_fd which, int fd)
+int own_fds_keep(enum own_fd which, int fd, bool at_start)
 {
-    int number = duplicate_high(fd);
+    int number = duplicate_high(fd, at_start);
 
     raw_call(SYS_close, fd);
     if (number >= 0) {

@@ -9,12 +9,12 @@
 
 #include <stdbool.h>
 
-enum own_fd { OWN_LOG, OWN_PROC, OWN_COUNT };
+enum own_fd { OWN_LOG, OWN_PROC, OWN_DRAIN, OWN_DRAIN_FAR, OWN_COUNT };
 
 /* Moves `fd` (just opened, at a low number) out of the way and remembers it. Returns the new
- * number or -errno; `fd` is closed in either case. May raise and restore RLIMIT_NOFILE, so only at
- * the start, before the program has threads. */
-int own_fds_keep(enum own_fd which, int fd);
+ * number or -errno; `fd` is closed in either case. `at_start`, before the program has threads, it
+ * may raise and restore RLIMIT_NOFILE for that. */
+int own_fds_keep(enum own_fd which, int fd, bool at_start);
 
 /* The descriptor's number, or -1. */
 int own_fds_get(enum own_fd which);

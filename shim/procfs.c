@@ -51,7 +51,7 @@ bool procfs_start(void)
     inherited = searching = false;
     counts_descriptors =
         raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/fd", &status, 0) == 0 && status.st_size > 0;
-    return fd >= 0 && own_fds_keep(OWN_PROC, (int)fd) >= 0;
+    return fd >= 0 && own_fds_keep(OWN_PROC, (int)fd, true) >= 0;
 }
 
 void procfs_forked(void)
@@ -157,7 +157,7 @@ enum procfs_answer procfs_held(uint64_t inode)
         inherited = false;
         long fd = raw_call(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd >= 0)
-            own_fds_keep(OWN_PROC, (int)fd);
+            own_fds_keep(OWN_PROC, (int)fd, false);
     }
     if (own_fds_get(OWN_PROC) >= 0)
         answer = search(own_fds_get(OWN_PROC), inode);

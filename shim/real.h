@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +23,9 @@ typedef int fcntl_function(int fd, int command, ...);
 typedef int prctl_function(int option, ...);
 typedef long syscall_function(long number, ...);
 typedef void exit_function(int status);
+struct sigaction;
+typedef int sigaction_function(int number, const struct sigaction *action, struct sigaction *old);
+typedef void (*signal_function(int number, void (*handler)(int)))(int);
 
 /* X(type, name): every function that softclose stands in front of and calls on. */
 #define REAL_FUNCTIONS(X)                                                                          \
@@ -40,6 +44,11 @@ typedef void exit_function(int status);
     X(typeof(pclose), pclose)                                                                      \
     X(typeof(shutdown), shutdown)                                                                  \
     X(typeof(setsockopt), setsockopt)                                                              \
+    X(typeof(getsockopt), getsockopt)                                                              \
+    X(sigaction_function, sigaction)                                                               \
+    X(signal_function, signal)                                                                     \
+    X(typeof(epoll_create), epoll_create)                                                          \
+    X(typeof(epoll_create1), epoll_create1)                                                        \
     X(typeof(socket), socket)                                                                      \
     X(typeof(socketpair), socketpair)                                                              \
     X(typeof(accept), accept)                                                                      \

@@ -44,6 +44,9 @@ struct socket_states socket_states = {.beyond = DESCRIPTOR_SOCKET};
 static struct shard descriptor_shards[SHARDS];
 static struct shard socket_shards[SHARDS];
 static char *region;
+
+/* The highest descriptor that ever had a bit, own ones apart: nothing is looked for above it. */
+static int highest = -1;
 static size_t shard_bytes;
 
 /* Set while this thread is between lock and unlock: a signal handler that comes in passes by. */
@@ -147,8 +150,15 @@ uint8_t sockets_state(int fd)
 
 void sockets_state_set(int fd, uint8_t bits)
 {
-    if ((unsigned)fd < socket_states.count)
-        __atomic_or_fetch(&socket_states.bytes[fd], bits, __ATOMIC_RELEASE);
+    int known = __atomic_load_n(&highest, __ATOMIC_RELAXED);
+
+    if ((unsigned)fd >= socket_states.count)
+        return;
+    __atomic_or_fetch(&socket_states.bytes[fd], bits, __ATOMIC_RELEASE);
+    while (bits != DESCRIPTOR_OWN && fd > known &&
+           !__atomic_compare_exchange_n(&highest, &known, fd, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
+    }
 }
 
 void sockets_state_clear(int fd, uint8_t bits)
@@ -159,6 +169,10 @@ void sockets_state_clear(int fd, uint8_t bits)
 
 int sockets_next(int fd, int last, uint8_t bits)
 {
+    int known = __atomic_load_n(&highest, __ATOMIC_ACQUIRE);
+
+    if (last > known)
+        last = known;
     for (unsigned i = fd < 0 ? 0 : (unsigned)fd; i < socket_states.count && (int)i <= last; i++) {
         /* Eight at a time over the empty stretches. */
         while (i % 8 == 0 && i + 8 <= socket_states.count &&
@@ -299,6 +313,18 @@ bool sockets_find(int fd, struct socket *out)
 bool sockets_remove(int fd, uint64_t id)
 {
     return take_descriptor(fd, id) != 0 && drop_reference(id);
+}
+
+bool sockets_known(uint64_t id)
+{
+    struct shard *shard = shard_of_id(id);
+    struct entry *entry = NULL;
+
+    if (!shard_lock(shard))
+        return true;
+    HASH_FIND(hh, shard->sockets, &id, sizeof id, entry);
+    shard_unlock(shard);
+    return entry != NULL;
 }
 
 void sockets_update(uint64_t id, void (*change)(struct socket *socket, void *context),

@@ -23,6 +23,7 @@ enum descriptor_state {
     DESCRIPTOR_CLOSED = 1 << 1, /* was a socket; a close that fails now is a double close */
     DESCRIPTOR_OWN = 1 << 2,    /* softclose's own */
     DESCRIPTOR_LOG = 1 << 3,    /* descriptor 2 while events go to stderr */
+    DESCRIPTOR_EPOLL = 1 << 4,  /* an epoll set (enforce) */
 };
 
 struct socket {
@@ -33,6 +34,8 @@ struct socket {
     enum sock_type type;
     enum role role;
     enum shut shut;         /* halves the program has shut */
+    bool linger_zero;       /* asked for SO_LINGER {on, 0}, which the kernel was not given */
+    bool softened;          /* SHUT_RDWR, of which the kernel was given SHUT_WR only */
     bool sent;              /* went over a UNIX socket: shared for good */
     bool elsewhere;         /* came from outside (inherited, received): others may hold it */
     uint32_t spawned;       /* spawn generation at which other holders were last ruled out */
@@ -72,7 +75,8 @@ uint8_t sockets_state(int fd);
 void sockets_state_set(int fd, uint8_t bits);
 void sockets_state_clear(int fd, uint8_t bits);
 
-/* First descriptor >= fd and <= last with one of the bits set, or -1. */
+/* First descriptor >= fd and <= last with one of the bits set, or -1. softclose's own are not
+ * found here (own_fds_next()). */
 int sockets_next(int fd, int last, uint8_t bits);
 
 /* A new descriptor of a socket. `socket` describes it if its id is not known yet; otherwise one
@@ -81,6 +85,9 @@ void sockets_add(int fd, const struct socket *socket);
 
 /* Copies out what is known of the descriptor's socket. */
 bool sockets_find(int fd, struct socket *out);
+
+/* Is a descriptor of that socket open in this process? */
+bool sockets_known(uint64_t id);
 
 /* Removes the descriptor if it still stands for that socket. True when it was the last one of this
  * process. */

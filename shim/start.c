@@ -10,6 +10,8 @@
 
 #include "shim/audit.h"
 #include "shim/config.h"
+#include "shim/drainer.h"
+#include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/ledger.h"
@@ -79,8 +81,12 @@ static void add_inherited(int fd)
 {
     struct socket socket;
 
-    if (own_fds_is(fd) || !facts_identify(fd, &socket))
+    if (own_fds_is(fd))
         return;
+    if (!facts_identify(fd, &socket)) {
+        epoll_sets_look(fd);
+        return;
+    }
     socket.role = ROLE_INHERITED;
     socket.elsewhere = true;
     socket.since = process_now();
@@ -132,7 +138,9 @@ static void begin(void)
         return;
     }
     procfs_start();
-    observation_start(config.policy, name, executable_path);
+    observation_start(config.policy, config.mode, name, executable_path);
+    if (config.mode == MODE_ENFORCE)
+        drainer_start();
     sites_start(executable_path);
     if (!config.follow)
         config_unfollow();
@@ -241,6 +249,7 @@ void start_after_fork_child(void)
     fork_prepared = false;
     fork_child = -1;
     procfs_forked();
+    drainer_forked();
     audit_forked();
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shim/endpoint.h"
+#include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/process.h"
@@ -27,7 +28,7 @@ void tracking_made(int fd)
 
 void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length)
 {
-    struct socket like, socket;
+    struct socket like = {0}, socket;
     struct endpoint peer;
 
     if (!start_enter())
@@ -41,6 +42,7 @@ void tracking_accepted(int listener, int fd, const struct sockaddr *address, soc
         length = peer.length;
     }
     endpoint_shrink(address, length, &socket.peer);
+    socket.linger_zero = like.linger_zero; /* accept(2) passes SO_LINGER on */
     enter(fd, &socket, ROLE_ACCEPTED);
 }
 
@@ -48,7 +50,11 @@ void tracking_copied(int from, int to)
 {
     struct socket socket;
 
-    if (!start_enter() || (sockets_state(from) & DESCRIPTOR_SOCKET) == 0)
+    if (!start_enter())
+        return;
+    if ((sockets_state(from) & DESCRIPTOR_EPOLL) != 0)
+        epoll_sets_add(to);
+    if ((sockets_state(from) & DESCRIPTOR_SOCKET) == 0)
         return;
     if (sockets_find(from, &socket) && facts_id(to, socket.proto) == socket.id)
         sockets_add(to, &socket);

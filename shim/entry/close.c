@@ -21,8 +21,14 @@ EXPORT int close(int fd)
     return closing_end(&closing, real.close(fd));
 }
 
-/* What may be in the way of one call for a whole range. */
-enum { STOPS = DESCRIPTOR_SOCKET | DESCRIPTOR_OWN | DESCRIPTOR_LOG };
+/* The next descriptor that is in the way of one call for the whole range, or -1. */
+static int next_stop(unsigned first, int last)
+{
+    int socket = sockets_next((int)first, last, DESCRIPTOR_SOCKET | DESCRIPTOR_LOG);
+    int own = own_fds_next(first, (unsigned)last);
+
+    return own < 0 || (socket >= 0 && socket < own) ? socket : own;
+}
 
 typedef int close_span(unsigned first, unsigned last, int flags);
 
@@ -32,7 +38,7 @@ static int close_pieces(unsigned first, unsigned last, int flags, close_span *ca
 {
     int most = last > INT_MAX ? INT_MAX : (int)last, fd;
 
-    while (first <= (unsigned)most && (fd = sockets_next((int)first, most, STOPS)) >= 0) {
+    while (first <= (unsigned)most && (fd = next_stop(first, most)) >= 0) {
         struct closing closing;
         int result = 0;
         if (own_fds_is(fd)) {

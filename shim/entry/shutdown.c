@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* shutdown(2) and setsockopt(2) of SO_LINGER. */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "shim/entry/entry.h"
 #include "shim/facts.h"
+#include "shim/repair.h"
 
 struct shutting {
     enum shut how;
     uint32_t segments;
+    bool softened;
 };
 
 static void shut(struct socket *socket, void *context)
@@ -17,6 +20,7 @@ static void shut(struct socket *socket, void *context)
     bool both_before = socket->shut == SHUT_BOTH;
 
     socket->shut |= shutting->how;
+    socket->softened = shutting->softened;
     if (socket->shut == SHUT_BOTH && !both_before)
         socket->shut_segments = shutting->segments + 1;
 }
@@ -26,7 +30,8 @@ static int shutdown_end(struct observation *observation, int result)
     int error = errno;
 
     if (result == 0) {
-        struct shutting shutting = {observation->facts.how, 0};
+        struct shutting shutting = {observation->facts.how, 0,
+                                    observation->taken == ACTION_SOFTENED};
         if ((observation->socket.shut | shutting.how) == SHUT_BOTH &&
             observation->socket.proto == PROTO_TCP)
             shutting.segments = facts_data_segments(observation->fd);
@@ -46,32 +51,73 @@ EXPORT int shutdown(int fd, int how)
         !observation_identify(&observation, fd))
         return REAL(shutdown)(fd, how);
     observation_decide(&observation, OP_SHUTDOWN, (enum shut)(how + 1), 0, false, CALLER);
-    return shutdown_end(&observation, REAL(shutdown)(fd, how));
+    bool softened = repair_shutdown(&observation);
+    return shutdown_end(&observation, softened ? 0 : REAL(shutdown)(fd, how));
 }
 
+static void linger_asked(struct socket *socket, void *context)
+{
+    socket->linger_zero = *(const bool *)context;
+}
+
+/* The kernel has the program's value, or the program was told that it has. */
 static int linger_end(const struct observation *observation, int result)
 {
     int error = errno;
+    bool forbidden = observation->taken == ACTION_LINGER_OFF;
 
+    if (result == 0)
+        sockets_update(observation->socket.id, linger_asked, &forbidden);
     observation_tell(observation, result < 0 ? error : 0);
     errno = error;
     return result;
 }
 
-static bool is_zero_linger(int level, int name, const void *value, socklen_t length)
+static bool is_zero_linger(const void *value, socklen_t length)
 {
     const struct linger *linger = value;
-    return level == SOL_SOCKET && name == SO_LINGER && value != NULL && length >= sizeof *linger &&
-           linger->l_onoff != 0 && linger->l_linger == 0;
+    return value != NULL && length >= sizeof *linger && linger->l_onoff != 0 &&
+           linger->l_linger == 0;
+}
+
+/* Another value than {on, 0}: what was asked for before no longer counts. */
+static int linger_replaced(int fd, int result)
+{
+    struct socket socket;
+    bool forbidden = false;
+    int error = errno;
+
+    if (result == 0 && start_enter() && sockets_find(fd, &socket) && socket.linger_zero)
+        sockets_update(socket.id, linger_asked, &forbidden);
+    errno = error;
+    return result;
 }
 
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
     struct observation observation;
+    int error = 0;
 
-    if (!sockets_maybe(fd) || !is_zero_linger(level, name, value, length) || !start_enter() ||
-        !observation_identify(&observation, fd))
+    if (!sockets_maybe(fd) || level != SOL_SOCKET || name != SO_LINGER)
         return REAL(setsockopt)(fd, level, name, value, length);
+    if (!is_zero_linger(value, length) || !start_enter() || !observation_identify(&observation, fd))
+        return linger_replaced(fd, REAL(setsockopt)(fd, level, name, value, length));
     observation_decide(&observation, OP_LINGER, SHUT_NONE, 0, false, CALLER);
-    return linger_end(&observation, REAL(setsockopt)(fd, level, name, value, length));
+    if (!repair_linger(&observation, &error))
+        return linger_end(&observation, REAL(setsockopt)(fd, level, name, value, length));
+    errno = error == 0 ? errno : error;
+    return linger_end(&observation, error == 0 ? 0 : -1);
+}
+
+/* A forbidden linger reads back as set. */
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
+{
+    static const struct linger zero = {.l_onoff = 1, .l_linger = 0};
+    struct socket socket;
+    int result = REAL(getsockopt)(fd, level, name, value, length);
+
+    if (result == 0 && level == SOL_SOCKET && name == SO_LINGER && sockets_maybe(fd) &&
+        start_enter() && sockets_find(fd, &socket) && socket.linger_zero)
+        memcpy(value, &zero, *length < sizeof zero ? *length : sizeof zero);
+    return result;
 }

@@ -14,12 +14,22 @@ static int number_of(FILE *stream)
     return fd;
 }
 
+/* What the program has written goes out before the half-close. A failure is for fclose() to say. */
+static void flush_first(FILE *stream)
+{
+    int error = errno;
+    if (observation_enforces())
+        fflush(stream);
+    errno = error;
+}
+
 EXPORT int fclose(FILE *stream)
 {
     int fd = start_maybe() && stream != NULL ? number_of(stream) : -1;
     if (fd < 0 || !sockets_maybe(fd))
         return REAL(fclose)(stream);
     struct closing closing;
+    flush_first(stream);
     closing_begin(&closing, fd, "fclose", CALLER);
     return closing_end_if_gone(&closing, REAL(fclose)(stream));
 }
@@ -31,6 +41,7 @@ static FILE *reopen(typeof(freopen) *call, const char *path, const char *mode, F
     if (fd < 0 || !sockets_maybe(fd))
         return call(path, mode, stream);
     struct closing closing;
+    flush_first(stream);
     closing_begin(&closing, fd, "freopen", caller);
     FILE *result = call(path, mode, stream);
     closing_end_if_gone(&closing, result == NULL ? -1 : 0);

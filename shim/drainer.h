@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Drains in the background, on softclose's own thread.
+ *
+ * The thread has a descriptor table of its own: a connection that is handed over travels there in a
+ * UNIX message, so that the program's descriptors, their numbers and their limit stay the
+ * program's, and a forked child inherits none of it. The thread is made with clone(2) and not with
+ * pthread_create(3), which allocates memory and takes locks of libc's: close() has to stay
+ * async-signal-safe. It starts at the first need and is gone two seconds after the last drain.
+ */
+#ifndef SOFTCLOSE_SHIM_DRAINER_H
+#define SOFTCLOSE_SHIM_DRAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/drain.h"
+#include "shim/observation.h"
+
+/* Makes the queue; opens two own descriptors. Called at the start, in enforce mode only. */
+bool drainer_start(void);
+
+/* In a forked child: there is no thread, and the queue is the parent's. */
+void drainer_forked(void);
+
+/* Hands the connection over. The descriptor stays open here; the caller closes it. False: it could
+ * not be done (no thread, no memory, queue full), nothing has changed. */
+bool drainer_take(const struct observation *observation, const struct drain *drain);
+
+/* How many drains are under way. */
+unsigned drainer_count(void);
+
+/* Waits until none is under way, at most `ms` milliseconds. The rest is given up then. */
+void drainer_wait(uint32_t ms);
+
+/* Descriptor 2 is no longer the log: the thread lets its copy go. */
+void drainer_stderr_gone(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/epoll_sets.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "shim/line.h"
+#include "shim/raw.h"
+#include "shim/sockets.h"
+
+void epoll_sets_add(int fd)
+{
+    sockets_state_set(fd, DESCRIPTOR_EPOLL);
+}
+
+void epoll_sets_leave(int fd)
+{
+    struct epoll_event ignored = {0}; /* Linux before 2.6.9 wanted one */
+
+    for (int set = -1; (set = sockets_next(set + 1, INT_MAX, DESCRIPTOR_EPOLL)) >= 0;) {
+        long result = raw_call(SYS_epoll_ctl, set, EPOLL_CTL_DEL, fd, &ignored);
+        if (result == -EBADF || result == -EINVAL)
+            sockets_state_clear(set, DESCRIPTOR_EPOLL); /* closed by an unseen road */
+    }
+}
+
+void epoll_sets_look(int fd)
+{
+    static const char wanted[] = "anon_inode:[eventpoll]";
+    char path[48], target[sizeof wanted];
+    struct line line = {.text = path, .size = sizeof path};
+
+    line_text(&line, "/proc/self/fd/");
+    line_number(&line, fd);
+    line_terminate(&line);
+    long length = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
+    if (length == (long)sizeof wanted - 1 && memcmp(target, wanted, sizeof wanted - 1) == 0)
+        epoll_sets_add(fd);
+}

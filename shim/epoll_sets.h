@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which descriptors of the program are epoll sets. A connection that goes on in the background is
+ * taken out of all of them first: once its number is gone it cannot be removed any more, and the
+ * program would get events for a descriptor that it has closed.
+ */
+#ifndef SOFTCLOSE_SHIM_EPOLL_SETS_H
+#define SOFTCLOSE_SHIM_EPOLL_SETS_H
+
+/* `fd` is an epoll set: made, copied, or found open at the start. */
+void epoll_sets_add(int fd);
+
+/* Takes `fd` out of every set. One epoll_ctl(2) a set; async-signal-safe. */
+void epoll_sets_leave(int fd);
+
+/* Finds out whether an inherited descriptor is one. One readlink(2). */
+void epoll_sets_look(int fd);
+
+#endif

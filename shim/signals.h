@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * close.on_signal: for the signals that the policy names and whose default action the program left
+ * alone, softclose closes softly before the program dies of the signal. The program does not see
+ * the handler: what it installs itself wins, and asking shows the default action.
+ */
+#ifndef SOFTCLOSE_SHIM_SIGNALS_H
+#define SOFTCLOSE_SHIM_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* sigaction(2) as the program means it. */
+int signals_action(int number, const struct sigaction *action, struct sigaction *old);
+
+/* Is softclose standing in for this signal's default action? One load and one branch for no. */
+bool signals_ours(int number);
+
+#endif
