@@ -53,6 +53,7 @@ static unsigned under_way;   /* handed over and not over yet */
 static unsigned stop;        /* drainer_wait() has given up: end what is left */
 static bool queue_inherited; /* after a fork the queue is the parent's */
 static bool stderr_gone;
+static bool dismissed; /* drainer_dismiss(): leave at once */
 
 static struct place *places;
 static uint32_t *heap;
@@ -389,6 +390,11 @@ static void run(void)
             end_all(DRAIN_EXIT);
         if (__atomic_exchange_n(&stderr_gone, false, __ATOMIC_ACQ_REL))
             raw_call(SYS_close, 2);
+        if (__atomic_load_n(&dismissed, __ATOMIC_SEQ_CST)) {
+            end_all(DRAIN_EXIT);
+            if (leave())
+                break;
+        }
         if (heap_count > 0)
             idle_since = now;
         else if (now - idle_since >= LEAVE_AFTER_NS && leave())
@@ -526,6 +532,24 @@ void drainer_wait(uint32_t ms)
     raw_call(SYS_sendto, own_fds_get(OWN_DRAIN), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     wait_until(process_now() + LAST_WORDS_MS * 1000000ull);
     __atomic_store_n(&stop, 0, __ATOMIC_RELEASE);
+}
+
+bool drainer_idle(void)
+{
+    return __atomic_load_n(&phase, __ATOMIC_SEQ_CST) == GONE;
+}
+
+void drainer_dismiss(void)
+{
+    struct timespec pause = {0, 100000};
+
+    __atomic_store_n(&dismissed, true, __ATOMIC_SEQ_CST);
+    for (unsigned tries = 0; tries < 10000 && !drainer_idle(); tries++) {
+        raw_call(SYS_sendto, own_fds_get(OWN_DRAIN), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+        raw_call(SYS_nanosleep, &pause, NULL);
+    }
+    thread_wait();
+    __atomic_store_n(&dismissed, false, __ATOMIC_SEQ_CST);
 }
 
 void drainer_stderr_gone(void)

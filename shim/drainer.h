@@ -33,6 +33,12 @@ unsigned drainer_count(void);
 /* Waits until none is under way, at most `ms` milliseconds. The rest is given up then. */
 void drainer_wait(uint32_t ms);
 
+/* Is there no thread? One load. */
+bool drainer_idle(void);
+
+/* Sends the thread away; what it still drains is given up. Waits until it has gone. */
+void drainer_dismiss(void);
+
 /* Descriptor 2 is no longer the log: the thread lets its copy go. */
 void drainer_stderr_gone(void);
 

@@ -101,6 +101,33 @@ void ending_exit(void *caller)
     start_off();
 }
 
+void ending_thread(void)
+{
+    if (drainer_idle() || !start_enter())
+        return;
+    wait_for_drains();
+    drainer_dismiss();
+}
+
+bool ending_filter(void)
+{
+    if (!start_enter())
+        return false;
+    /* A filter for all threads would hold for ours, too, and kill the process for its calls. */
+    ending_thread();
+    audit_note("seccomp",
+               "the program filters its own system calls from here on: what it closes is not seen",
+               NULL, 0);
+    audit_summary();
+    start_pause();
+    return true;
+}
+
+void ending_filter_failed(void)
+{
+    start_resume();
+}
+
 void ending_daemon(void)
 {
     daemon_pid = start_enter() ? process_pid() : 0;

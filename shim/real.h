@@ -71,6 +71,8 @@ typedef void (*signal_function(int number, void (*handler)(int)))(int);
     X(typeof(_Fork), _Fork)                                                                        \
     X(typeof(fork), fork)                                                                          \
     X(typeof(daemon), daemon)                                                                      \
+    X(typeof(unshare), unshare)                                                                    \
+    X(typeof(setns), setns)                                                                        \
     X(clone_function, clone)                                                                       \
     X(exit_function, _exit)                                                                        \
     X(exit_function, _Exit)                                                                        \

@@ -30,11 +30,8 @@ void start_after_fork_parent(void);
 void start_after_fork_child(void);
 void start_fork_failed(void);
 
-/* The program is about to filter its own system calls: from now on none of ours. False when
- * softclose was not running here. */
-bool start_passive(const char *why);
-
-/* It could not: go on. */
+/* Passive: no call observes any more; and again active. */
+void start_pause(void);
 void start_resume(void);
 
 /* Inert from now on: every descriptor answers "not ours". */

@@ -46,6 +46,12 @@ static bool storage_suffices(void)
     return offset > -(STORAGE / 2 - 4096) && offset < STORAGE / 2 - 4096;
 }
 
+void thread_wait(void)
+{
+    while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0)
+        raw_call(SYS_sched_yield);
+}
+
 bool thread_start(void (*run)(void))
 {
     uint64_t all = ~0ull, before;
@@ -54,8 +60,7 @@ bool thread_start(void (*run)(void))
 
     if (real.clone == NULL || !storage_suffices() || !reserve())
         return false;
-    while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0)
-        raw_call(SYS_sched_yield);
+    thread_wait();
     char *pointer = memory + STACK + STORAGE / 2;
     raw_call(SYS_madvise, memory + STACK, STORAGE, MADV_DONTNEED); /* zero again */
 #if defined(__x86_64__)

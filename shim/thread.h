@@ -16,7 +16,10 @@
 /* One at a time. False when it could not be started (RLIMIT_NPROC, seccomp, memory). */
 bool thread_start(void (*run)(void));
 
-/* After `run` has returned or a fork: waits until the old one has left its stack (microseconds). */
+/* After `run` has returned: waits until the thread is gone (microseconds). */
+void thread_wait(void);
+
+/* In a forked child: there is none. */
 void thread_forked(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 
+#include "shim/ending.h"
 #include "shim/entry/entry.h"
 
 EXPORT int prctl(int option, ...)
@@ -18,10 +19,9 @@ EXPORT int prctl(int option, ...)
 
     if (option != PR_SET_SECCOMP || !start_maybe())
         return REAL(prctl)(option, a, b, c, d);
-    bool stopped = start_passive("the program filters its own system calls from here on: what it "
-                                 "closes is not seen");
+    bool stopped = ending_filter();
     int result = REAL(prctl)(option, a, b, c, d);
     if (result != 0 && stopped)
-        start_resume();
+        ending_filter_failed();
     return result;
 }

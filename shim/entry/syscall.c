@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 
 #include "shim/ending.h"
@@ -66,8 +68,17 @@ static bool wrapped(long number, const struct words *w, long *result)
     case SYS_shutdown:
         *result = shutdown((int)w->a, (int)w->b);
         return true;
+    case SYS_unshare:
+        *result = unshare((int)w->a);
+        return true;
+    case SYS_setns:
+        *result = setns((int)w->a, (int)w->b);
+        return true;
     case SYS_setsockopt:
         *result = setsockopt((int)w->a, (int)w->b, (int)w->c, (const void *)w->d, (socklen_t)w->e);
+        return true;
+    case SYS_getsockopt:
+        *result = getsockopt((int)w->a, (int)w->b, (int)w->c, (void *)w->d, (socklen_t *)w->e);
         return true;
     case SYS_socket:
         *result = socket((int)w->a, (int)w->b, (int)w->c);
@@ -97,6 +108,12 @@ static long observed(long number, const struct words *w, void *caller)
     case SYS_fcntl:
         result = pass(number, w);
         return w->b == F_DUPFD || w->b == F_DUPFD_CLOEXEC ? copied(w, result) : result;
+#ifdef SYS_epoll_create
+    case SYS_epoll_create:
+        return epoll_create((int)w->a);
+#endif
+    case SYS_epoll_create1:
+        return epoll_create1((int)w->a);
 #ifdef SYS_accept
     case SYS_accept:
 #endif
@@ -114,11 +131,10 @@ static long observed(long number, const struct words *w, void *caller)
         ending_exit(caller);
         return pass(number, w);
     case SYS_seccomp: {
-        bool stopped = start_passive("the program filters its own system calls from here on: what "
-                                     "it closes is not seen");
+        bool stopped = ending_filter();
         result = pass(number, w);
         if (result != 0 && stopped)
-            start_resume();
+            ending_filter_failed();
         return result;
     }
     case SYS_clone:
