@@ -69,7 +69,9 @@ static const char *executable_name(void)
 
     if (length <= 0) {
         const char *given = (const char *)getauxval(AT_EXECFN);
-        length = given == NULL ? 0 : (long)strnlen(given, sizeof executable_path - 1);
+        if (given == NULL)
+            given = "";
+        length = (long)strnlen(given, sizeof executable_path - 1);
         memcpy(executable_path, given, (size_t)length);
     }
     executable_path[length] = '\0';

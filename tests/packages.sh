@@ -1,13 +1,19 @@
-# SPDX-License-Identifier: MIT
-# Debian packages, for tests/run and tools/quickstart. Sourced.
 # shellcheck shell=bash disable=SC2034
-
-build_packages=(gcc libc6-dev cmake ninja-build uthash-dev libinih-dev libmd-dev libcjson-dev)
+# SPDX-License-Identifier: MIT
+#
+# Debian packages that the tests need besides what the build needs. Sourced by tests/run.
 
 test_packages=(
     bats bats-assert bats-support bats-file # the test runner
-    libcmocka-dev                           # unit tests
+    libcmocka-dev libcjson-dev              # unit tests, the oracle
     jq                                      # reads event logs
-    strace iproute2 procps util-linux       # looks at programs, namespaces
+    strace iproute2 procps util-linux       # looks at programs, network namespaces
     file binutils groff man-db shellcheck   # looks at what was built
+)
+
+# COMMAND:PACKAGE, installed where the command is missing: real programs whose closes are watched.
+test_programs=(
+    nginx:nginx redis-server:redis-server redis-cli:redis-tools memcached:memcached
+    haproxy:haproxy curl:curl wget:wget python3:python3 perl:perl ruby:ruby php:php-cli
+    node:nodejs javac:default-jdk-headless sshd:openssh-server ssh:openssh-client socat:socat
 )
