@@ -33,21 +33,28 @@ void ending_note_environment(const char *path, char *const *environment)
                    path, 0);
 }
 
-static void note_coverage(const char *path, char *const *environment)
+/* Will the kernel refuse to execute it? Those who look along PATH themselves try name after name.
+ */
+static bool will_fail(enum coverage_verdict verdict)
 {
-    struct coverage coverage;
+    return verdict == COVERAGE_NOT_FOUND || verdict == COVERAGE_NOT_EXECUTABLE ||
+           verdict == COVERAGE_DIRECTORY || verdict == COVERAGE_BAD_INTERPRETER ||
+           verdict == COVERAGE_NO_LOADER;
+}
+
+static void note_coverage(const char *path, char *const *environment,
+                          const struct coverage *coverage)
+{
+    enum coverage_verdict verdict = coverage->verdict;
 
     if (!config_in_environment(environment)) {
         ending_note_environment(path, environment);
         return;
     }
-    if (path == NULL)
-        return;
-    enum coverage_verdict verdict = coverage_check(path, &coverage);
     if (verdict == COVERAGE_STATIC || verdict == COVERAGE_ARCHITECTURE ||
         verdict == COVERAGE_FOREIGN_LOADER || verdict == COVERAGE_PRIVILEGED)
         audit_note("not-covered", coverage_reason(verdict), path, 0);
-    else if (coverage.go)
+    else if (coverage->go)
         audit_note("not-covered", "a Go program: it closes by raw system calls", path, 0);
 }
 
@@ -68,7 +75,10 @@ void ending_exec(const char *path, char *const *environment, void *caller)
             holders_spawned();
         return;
     }
-    note_coverage(path, environment);
+    struct coverage coverage = {.verdict = COVERAGE_OK};
+    if (path != NULL && will_fail(coverage_check(path, &coverage)))
+        return;
+    note_coverage(path, environment, &coverage);
     for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;) {
         long flags = raw_call(SYS_fcntl, fd, F_GETFD);
         if (flags >= 0 && (flags & FD_CLOEXEC) != 0)
