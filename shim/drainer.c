@@ -191,7 +191,11 @@ static void finish(uint32_t index, enum drain_result result)
         raw_call(SYS_shutdown, drain->fd, SHUT_RD);
     else
         drain_before_close(drain, result);
+    /* The program may still have the connection: then closing our descriptor would leave it in the
+     * set (epoll(7)), and its events would come for a place that is somebody else's by then. */
+    raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, drain->fd, NULL);
     raw_call(SYS_close, drain->fd);
+    drain->fd = -1;
     heap_remove(place->heap);
     place_give(index);
     one_less();
@@ -199,8 +203,9 @@ static void finish(uint32_t index, enum drain_result result)
 
 static void read_one(uint32_t index)
 {
+    if (places[index].drain.fd < 0)
+        return; /* finished earlier in this turn */
     enum drain_result result = drain_read(&places[index].drain, process_now());
-
     if (result != DRAIN_UNDER_WAY)
         finish(index, result);
     /* A later deadline moves nothing now: the heap is put right when it comes to the top. */

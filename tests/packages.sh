@@ -7,6 +7,7 @@ test_packages=(
     bats bats-assert bats-support bats-file # the test runner
     libcmocka-dev libcjson-dev              # unit tests, the oracle
     jq                                      # reads event logs
+    libcap2-bin                             # file capabilities
     strace iproute2 procps util-linux       # looks at programs, network namespaces
     file binutils groff man-db shellcheck   # looks at what was built
 )
