@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events added up: what a report shows. Memory grows with the number of different call sites,
+ * peers, programs and processes, not with the number of events; each table has a limit, above
+ * which the rest is counted together.
+ */
+#ifndef SOFTCLOSE_TOOLS_TALLY_H
+#define SOFTCLOSE_TOOLS_TALLY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* clang's analyzer does not follow uthash: it takes the table for freed with the first entry, and
+ * keys for unset. Where it says so there is a NOLINT. */
+#ifndef HASH_NONFATAL_OOM
+#define HASH_NONFATAL_OOM 1 /* then hh.tbl stays NULL */
+#endif
+#include <uthash.h>
+
+#include "events.h"
+#include "modules.h"
+#include "policy/policy.h"
+
+enum { TABLE_LIMIT = 100000, ENDED_KEPT = 1024, OUTCOME_UNKNOWN = OUTCOME_COUNT };
+
+struct counts {
+    uint64_t closes;
+    uint64_t outcome[OUTCOME_COUNT + 1];
+    uint64_t unread, unsent; /* bytes thrown away by resets that nothing was done against */
+    uint64_t backlog;        /* connections waiting in listeners that were closed */
+};
+
+struct row {
+    struct counts counts;
+    const struct module *module; /* a call site; NULL: `offset` is a bare address */
+    uint64_t offset;
+    char via[16]; /* a call site: the road to the close */
+    UT_hash_handle hh;
+    char key[]; /* text, or the fields above */
+};
+
+struct table {
+    struct row *rows;
+    struct counts rest; /* of what came after TABLE_LIMIT */
+};
+
+struct process;
+struct exec_attempt;
+
+struct tally {
+    struct table sites, peers, programs, causes; /* causes: "outcome cause" */
+    struct table actions, would, notes;          /* only counts.closes; notes: "code text" */
+    struct counts total;
+    struct process *processes;
+    struct exec_attempt *attempts; /* closes of exec calls that may yet turn out to have failed */
+
+    uint64_t events, bad_lines, truncated;
+    uint64_t process_count, killed, audit, enforce;
+    uint64_t lingers, by_shutdown;
+    uint64_t shutdowns[3], shutdown_exposed; /* rd, wr, both */
+    uint64_t voided;                         /* closes announced by an exec that failed */
+    uint64_t unwritten, unseen, not_in_log;
+    bool out_of_memory;
+    char first[40], last[40]; /* time stamps */
+
+    int file; /* number of the log that is being read; pids are told apart by log */
+    struct process *latest;
+    struct process *ended[ENDED_KEPT]; /* the last ones, whose modules are still known */
+    size_t ended_next;
+};
+
+/* Adds one event. */
+void tally_event(struct tally *tally, const struct event *event);
+
+/* After the last event: works out what follows from what is missing. */
+void tally_finish(struct tally *tally);
+
+void tally_free(struct tally *tally);
+
+/* Closes (and listeners shut down) whose cause or outcome has this name. */
+uint64_t tally_named(const struct tally *tally, const char *name);
+
+/* The rows of a table that have closes, most telling first; `bad_only`: only those that reset or
+ * are exposed. The caller frees the array (NULL when there is none). */
+struct row **tally_sorted(const struct table *table, bool bad_only, size_t *count);
+
+#endif
