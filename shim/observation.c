@@ -89,6 +89,19 @@ static bool search_matters(const struct observation *observation)
     return enforcing && decide(&observation->settings, &alone).actions != ACTION_PASS;
 }
 
+/* Once: otherwise it would stand beside every close. */
+static void note_unknown(void)
+{
+    static bool told;
+
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        audit_note(
+            "holders-unknown",
+            "some process cannot be looked into (another user's, or /proc is hidden): whether "
+            "it holds an inherited socket stays unknown, and such a socket is never touched",
+            NULL, 0);
+}
+
 void observation_process_settings(struct settings *out)
 {
     policy_match(policy, &program, out);
@@ -112,6 +125,8 @@ void observation_decide(struct observation *observation, enum operation op, enum
     observation->verdict = decide(settings, facts);
     if (facts->holders == HOLDERS_UNKNOWN && search_matters(observation)) {
         facts->holders = holders_search(observation->fd, &observation->socket);
+        if (facts->holders == HOLDERS_UNKNOWN)
+            note_unknown();
         observation->verdict = decide(settings, facts);
     }
     observation->wanted = is_wanted(settings->events, &observation->verdict);

@@ -145,8 +145,14 @@ static enum procfs_answer search(int proc, uint64_t inode)
 
 enum procfs_answer procfs_held(uint64_t inode)
 {
+    /* After a process that could not be read the next search would find it again. */
+    static const uint64_t FUTILE_NS = 1000000000;
+    static uint64_t futile_until;
     enum procfs_answer answer = PROCFS_UNKNOWN;
+    uint64_t now = process_now();
 
+    if (now < __atomic_load_n(&futile_until, __ATOMIC_RELAXED))
+        return PROCFS_UNKNOWN;
     if (__atomic_test_and_set(&searching, __ATOMIC_ACQUIRE))
         return PROCFS_UNKNOWN;
     if (inherited) {
@@ -161,6 +167,8 @@ enum procfs_answer procfs_held(uint64_t inode)
     }
     if (own_fds_get(OWN_PROC) >= 0)
         answer = search(own_fds_get(OWN_PROC), inode);
+    if (answer == PROCFS_UNKNOWN)
+        __atomic_store_n(&futile_until, now + FUTILE_NS, __ATOMIC_RELAXED);
     __atomic_clear(&searching, __ATOMIC_RELEASE);
     return answer;
 }
