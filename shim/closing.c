@@ -6,6 +6,7 @@
 #include "shim/audit.h"
 #include "shim/drainer.h"
 #include "shim/facts.h"
+#include "shim/holders.h"
 #include "shim/ledger.h"
 #include "shim/log.h"
 #include "shim/repair.h"
@@ -13,25 +14,18 @@
 
 static uint64_t announced;
 
-static void let_stderr_go(void)
-{
-    log_stderr_gone();
-    drainer_stderr_gone();
-}
-
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller)
 {
     uint8_t state;
 
-    closing->active = closing->was_closed = closing->epoll_set = false;
+    closing->active = closing->was_closed = closing->epoll_set = closing->log = false;
     closing->fd = fd;
     closing->via = via;
     closing->caller = caller;
     if (!start_enter())
         return;
     state = sockets_state(fd);
-    if ((state & DESCRIPTOR_LOG) != 0)
-        let_stderr_go();
+    closing->log = (state & DESCRIPTOR_LOG) != 0;
     closing->was_closed = (state & DESCRIPTOR_CLOSED) != 0;
     closing->epoll_set = (state & DESCRIPTOR_EPOLL) != 0;
     if ((state & DESCRIPTOR_SOCKET) == 0 || !observation_identify(&closing->observation, fd))
@@ -43,22 +37,26 @@ void closing_begin(struct closing *closing, int fd, const char *via, void *calle
     repair_close(&closing->observation);
 }
 
-static void forget(int fd, uint64_t id)
+static void let_stderr_go(void)
 {
-    if (sockets_remove(fd, id))
-        ledger_release(id);
+    if (log_stderr_gone())
+        drainer_stderr_gone();
 }
 
 static int end(struct closing *closing, int result, bool closed)
 {
     int error = errno;
 
+    if (closing->log)
+        let_stderr_go();
     if (closing->epoll_set && result >= 0)
         sockets_state_clear(closing->fd, DESCRIPTOR_EPOLL);
     if (closing->active && closed) {
-        forget(closing->fd, closing->observation.socket.id);
+        sockets_remove(closing->fd, closing->observation.socket.id);
         sockets_state_set(closing->fd, DESCRIPTOR_CLOSED);
         observation_tell(&closing->observation, result < 0 ? error : 0);
+    } else if (closing->active) {
+        holders_stay(&closing->observation.socket);
     } else if (closing->was_closed) {
         sockets_state_clear(closing->fd, DESCRIPTOR_CLOSED);
         if (result < 0 && error == EBADF)
@@ -101,15 +99,11 @@ void closing_at_exit(int fd, void *caller)
         sockets_remove(fd, observation.socket.id);
 }
 
-static void announce(struct socket *socket, void *context)
-{
-    (void)context;
-    socket->announced++;
-}
-
 static void take_back(struct socket *socket, void *context)
 {
     (void)context;
+    if (socket->announced > 0)
+        ledger_keep(socket->id);
     socket->announced = 0;
 }
 
@@ -117,10 +111,8 @@ void closing_at_exec(int fd, void *caller)
 {
     struct observation observation;
 
-    if (!at_end(&observation, fd, "exec", caller))
-        return;
-    sockets_update(observation.socket.id, announce, NULL);
-    __atomic_add_fetch(&announced, 1, __ATOMIC_RELAXED);
+    if (at_end(&observation, fd, "exec", caller))
+        __atomic_add_fetch(&announced, 1, __ATOMIC_RELAXED);
 }
 
 void closing_exec_failed(void)

@@ -21,6 +21,7 @@
 struct closing {
     bool active;     /* a socket of ours is being closed */
     bool was_closed; /* the number had been a socket and was closed: a failure is a double close */
+    bool log;        /* it is descriptor 2 and events go there */
     bool epoll_set;  /* the descriptor is one */
     int fd;
     const char *via;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,6 +31,9 @@ static const uint32_t QUEUE = UINT32_MAX; /* epoll's word for the queue itself *
 
 static const uint64_t NEVER = UINT64_MAX, LEAVE_AFTER_NS = 2000000000;
 
+/* How long a close may wait for the thread to be scheduled, on a machine that is overloaded. */
+static const uint64_t PATIENCE_NS = 900000000;
+
 /* What travels with the descriptor. */
 struct handover {
     struct drain drain;
@@ -53,6 +57,7 @@ static unsigned under_way;   /* handed over and not over yet */
 static unsigned stop;        /* drainer_wait() has given up: end what is left */
 static bool queue_inherited; /* after a fork the queue is the parent's */
 static bool stderr_gone;
+static bool unfit; /* the thread could not make its descriptor table: not tried again */
 static bool dismissed; /* drainer_dismiss(): leave at once */
 
 static struct place *places;
@@ -375,6 +380,7 @@ static void run(void)
 
     raw_call(SYS_prctl, 15 /* PR_SET_NAME */, "softclose");
     if (!table_of_own()) {
+        __atomic_store_n(&unfit, true, __ATOMIC_SEQ_CST);
         __atomic_store_n(&phase, GONE, __ATOMIC_SEQ_CST);
         return;
     }
@@ -446,26 +452,48 @@ static void leave_parents_queue(void)
     make_queue(false);
 }
 
-/* Makes sure that the thread runs. The count is raised already, so one that runs stays. */
-static bool ensure_thread(void)
+/* One attempt to get from GONE to STARTING; false when there can be no thread. */
+static bool start_thread(void)
 {
-    for (unsigned tries = 0; tries < 100000; tries++) {
-        int was = GONE;
-        if (__atomic_load_n(&phase, __ATOMIC_SEQ_CST) == RUNNING)
-            return true;
-        if (__atomic_compare_exchange_n(&phase, &was, STARTING, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST)) {
-            if (queue_inherited)
-                leave_parents_queue();
-            if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 && places_start() &&
-                thread_start(run))
-                continue;
-            __atomic_store_n(&phase, GONE, __ATOMIC_SEQ_CST);
-            return false;
-        }
-        raw_call(SYS_sched_yield); /* it is starting, or about to leave or stay */
-    }
+    int was = GONE;
+
+    if (__atomic_load_n(&unfit, __ATOMIC_SEQ_CST))
+        return false;
+    if (!__atomic_compare_exchange_n(&phase, &was, STARTING, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return true;
+    if (queue_inherited)
+        leave_parents_queue();
+    if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 && places_start() &&
+        thread_start(run))
+        return true;
+    __atomic_store_n(&phase, GONE, __ATOMIC_SEQ_CST);
     return false;
+}
+
+/* Makes sure that the thread runs. The count is raised already, so one that runs stays. */
+static bool ensure_thread(uint64_t until)
+{
+    struct timespec pause = {0, 50000};
+
+    while (__atomic_load_n(&phase, __ATOMIC_SEQ_CST) != RUNNING) {
+        if (!start_thread() || process_now() >= until)
+            return false;
+        /* It is starting, or about to leave or to stay. */
+        if (__atomic_load_n(&phase, __ATOMIC_SEQ_CST) != RUNNING)
+            raw_call(SYS_nanosleep, &pause, NULL);
+    }
+    return true;
+}
+
+/* The queue holds some hundred; a burst can outrun the thread for a moment. */
+static void wait_for_room(uint64_t until)
+{
+    struct pollfd queue = {.fd = own_fds_get(OWN_DRAIN), .events = POLLOUT};
+    uint64_t now = process_now();
+    struct timespec left = {0, now < until ? (long)(until - now) : 0};
+
+    raw_call(SYS_ppoll, &queue, 1, &left, NULL, 8);
 }
 
 static bool send_over(const struct handover *handover)
@@ -497,11 +525,13 @@ bool drainer_take(const struct observation *observation, const struct drain *dra
     /* The process event and, in a forked child, the log of its own: not from the thread's table. */
     audit_introduce();
     __atomic_add_fetch(&under_way, 1, __ATOMIC_SEQ_CST);
-    /* A burst can outrun the thread for a moment: its queue holds some hundred. */
-    for (unsigned tries = 0; ensure_thread() && tries < 1000; tries++) {
+    uint64_t until = process_now() + PATIENCE_NS;
+    while (ensure_thread(until)) {
         if (send_over(&handover))
             return true;
-        raw_call(SYS_sched_yield);
+        if (process_now() >= until)
+            break;
+        wait_for_room(until);
     }
     one_less();
     return false;

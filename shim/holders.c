@@ -7,23 +7,48 @@
 #include "shim/ledger.h"
 #include "shim/procfs.h"
 
-static uint32_t spawn_generation;
+static enum holders judge(const struct socket *socket, enum ledger_answer answer)
+{
+    if (answer == LEDGER_SHARED || socket->sent)
+        return HOLDERS_SHARED;
+    if (answer == LEDGER_DOUBT || socket->elsewhere || socket->spawned != holders_generation())
+        return HOLDERS_UNKNOWN;
+    return HOLDERS_LAST;
+}
 
 enum holders holders_of(int fd, const struct socket *socket)
 {
-    if (socket->descriptors > socket->announced + 1 || socket->sent)
+    if (socket->descriptors > socket->announced + 1)
         return HOLDERS_SHARED;
-    switch (ledger_ask(socket->id, fd)) {
-    case LEDGER_SHARED:
+    return judge(socket, ledger_ask(socket->id, fd));
+}
+
+static void leave(struct socket *socket, void *context)
+{
+    socket->announced++;
+    *(struct socket *)context = *socket;
+}
+
+enum holders holders_leave(int fd, struct socket *socket)
+{
+    socket->announced = 1; /* as it is for a socket that the table has no memory for */
+    sockets_update(socket->id, leave, socket);
+    if (socket->descriptors > socket->announced)
         return HOLDERS_SHARED;
-    case LEDGER_DOUBT:
-        return HOLDERS_UNKNOWN;
-    case LEDGER_ALONE:
-        break;
-    }
-    if (socket->elsewhere || socket->spawned != holders_generation())
-        return HOLDERS_UNKNOWN;
-    return HOLDERS_LAST;
+    return judge(socket, ledger_release(socket->id, fd));
+}
+
+static void stay(struct socket *socket, void *context)
+{
+    (void)context;
+    if (socket->announced > 0)
+        socket->announced--;
+}
+
+void holders_stay(const struct socket *socket)
+{
+    sockets_update(socket->id, stay, NULL);
+    ledger_keep(socket->id);
 }
 
 static void ruled_out(struct socket *socket, void *context)
@@ -50,12 +75,12 @@ enum holders holders_search(int fd, const struct socket *socket)
 
 void holders_spawned(void)
 {
-    __atomic_add_fetch(&spawn_generation, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_RELAXED);
 }
 
 uint32_t holders_generation(void)
 {
-    return __atomic_load_n(&spawn_generation, __ATOMIC_RELAXED);
+    return __atomic_load_n(ledger_generation(), __ATOMIC_RELAXED);
 }
 
 static void share(struct socket *socket, void *context)

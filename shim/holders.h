@@ -12,6 +12,14 @@
 #include "policy/facts.h"
 #include "shim/sockets.h"
 
+/*
+ * For a close: counts the descriptor down first and asks then, so that of several that close at
+ * once the one that comes last knows. The table's `announced` and the ledger remember it until
+ * sockets_remove(), or holders_stay() when nothing was closed.
+ */
+enum holders holders_leave(int fd, struct socket *socket);
+void holders_stay(const struct socket *socket);
+
 /* The answer that needs no search. UNKNOWN: a program that this process started, or whoever the
  * socket came from, may hold it: holders_search() can tell. */
 enum holders holders_of(int fd, const struct socket *socket);

@@ -40,6 +40,7 @@ struct slot {
 
 struct ledger {
     uint64_t unwritten;
+    uint32_t generation;
     struct member members[PROCESSES];
     struct slot slots[SLOTS];
 };
@@ -206,54 +207,92 @@ void ledger_fork_failed(int child)
     __atomic_store_n(&ledger->members[child].flags, 0, __ATOMIC_RELEASE);
 }
 
-void ledger_release(uint64_t id)
+uint32_t *ledger_generation(void)
 {
-    if (ledger == NULL || self < 0)
-        return;
-    struct slot *slot = slot_find(id, false);
-    if (slot == NULL || !holds(slot, self))
-        return;
-    strike(slot, self);
-    if (nobody_holds(slot))
-        __atomic_store_n(&slot->id, DELETED, __ATOMIC_RELEASE);
+    static uint32_t alone;
+    return ledger == NULL ? &alone : &ledger->generation;
 }
 
 static enum ledger_answer ask_member(struct slot *slot, int index, int fd)
 {
     struct member *member = &ledger->members[index];
+    bool executed = (__atomic_load_n(&member->flags, __ATOMIC_ACQUIRE) & FLAG_EXECUTED) != 0;
 
     if (!is_alive(member)) {
-        /* What a program that it executed has started since may have inherited the socket. */
-        bool executed = (__atomic_load_n(&member->flags, __ATOMIC_ACQUIRE) & FLAG_EXECUTED) != 0;
+        /* What the program that it executed has started may have inherited the socket: from now on
+         * everybody has to search. */
+        if (executed)
+            __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_RELAXED);
         strike(slot, index);
         return executed ? LEDGER_DOUBT : LEDGER_ALONE;
     }
-    if ((__atomic_load_n(&member->flags, __ATOMIC_ACQUIRE) & FLAG_EXECUTED) == 0)
+    if (!executed)
         return LEDGER_SHARED;
     return procfs_holds(member->pid, facts_inode(fd)) == PROCFS_YES ? LEDGER_SHARED : LEDGER_DOUBT;
 }
 
-enum ledger_answer ledger_ask(uint64_t id, int fd)
+/* What the members in `word` (number `index`) say. */
+static enum ledger_answer ask_word(struct slot *slot, int index, uint64_t word, int fd)
 {
     enum ledger_answer answer = LEDGER_ALONE;
-    struct slot *slot = ledger == NULL ? NULL : slot_find(id, false);
+
+    for (; word != 0; word &= word - 1) {
+        enum ledger_answer one = ask_member(slot, index * 64 + __builtin_ctzll(word), fd);
+        if (one == LEDGER_SHARED)
+            return one;
+        if (one == LEDGER_DOUBT)
+            answer = one;
+    }
+    return answer;
+}
+
+/* `own` is the word that holds this process's bit, without that bit. */
+static enum ledger_answer ask_slot(struct slot *slot, uint64_t own, int fd)
+{
+    enum ledger_answer answer = LEDGER_ALONE;
+
+    for (int i = 0; i < WORDS; i++) {
+        uint64_t word = i == self / 64 ? own : __atomic_load_n(&slot->holders[i], __ATOMIC_ACQUIRE);
+        enum ledger_answer one = ask_word(slot, i, word, fd);
+        if (one == LEDGER_SHARED)
+            return one;
+        if (one == LEDGER_DOUBT)
+            answer = one;
+    }
+    return answer;
+}
+
+enum ledger_answer ledger_ask(uint64_t id, int fd)
+{
+    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
 
     if (slot == NULL)
         return LEDGER_ALONE;
-    for (int i = 0; i < PROCESSES; i++) {
-        if (i % 64 == 0 && __atomic_load_n(&slot->holders[i / 64], __ATOMIC_ACQUIRE) == 0) {
-            i += 63;
-            continue;
-        }
-        if (i == self || !holds(slot, i))
-            continue;
-        enum ledger_answer one = ask_member(slot, i, fd);
-        if (one == LEDGER_SHARED)
-            return LEDGER_SHARED;
-        if (one == LEDGER_DOUBT)
-            answer = LEDGER_DOUBT;
-    }
+    uint64_t own = __atomic_load_n(word_of(slot, self), __ATOMIC_ACQUIRE) & ~bit_of(self);
+    return ask_slot(slot, own, fd);
+}
+
+enum ledger_answer ledger_release(uint64_t id, int fd)
+{
+    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+
+    if (slot == NULL)
+        return LEDGER_ALONE;
+    uint64_t own =
+        __atomic_fetch_and(word_of(slot, self), ~bit_of(self), __ATOMIC_ACQ_REL) & ~bit_of(self);
+    enum ledger_answer answer = ask_slot(slot, own, fd);
+    if (nobody_holds(slot))
+        __atomic_store_n(&slot->id, DELETED, __ATOMIC_RELEASE);
     return answer;
+}
+
+void ledger_keep(uint64_t id)
+{
+    /* Without a slot nobody else is left, and none is needed. */
+    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+
+    if (slot != NULL)
+        __atomic_or_fetch(word_of(slot, self), bit_of(self), __ATOMIC_RELEASE);
 }
 
 void ledger_exec(bool under_way)

@@ -39,8 +39,18 @@ void ledger_child(int child);
 /* In the parent, when there was no fork after all. */
 void ledger_fork_failed(int child);
 
-/* This process has closed its last descriptor of the socket. */
-void ledger_release(uint64_t id);
+/*
+ * This process is about to close its last descriptor of the socket: it counts no longer, and in the
+ * same instant learns who still does. Of several that close at once exactly one finds itself the
+ * last (exact for the first 64 related processes; among more, two may both).
+ */
+enum ledger_answer ledger_release(uint64_t id, int fd);
+
+/* It has not closed it after all. */
+void ledger_keep(uint64_t id);
+
+/* Counts what related processes have started without a fork of ours; shared by all of them. */
+uint32_t *ledger_generation(void);
 
 /* Does a related process hold the socket with this id, open here as `fd`? Strikes off those that
  * died without a word. One kill(2) and one or two readlink(2) for each holder. */

@@ -133,6 +133,9 @@ static const char *advice(long error)
         return "the file system is read-only; give another SOFTCLOSE_LOG";
     case ENAMETOOLONG:
         return "the path is too long or empty";
+    case EINVAL:
+    case EMFILE:
+        return "no descriptor is left for it (RLIMIT_NOFILE); raise the limit";
     case ECONNREFUSED:
         return "nobody listens there; start the receiver first (SOCK_DGRAM)";
     case ENXIO:
@@ -279,11 +282,13 @@ bool log_on_stderr(void)
     return log_state.kind == KIND_STDERR;
 }
 
-void log_stderr_gone(void)
+bool log_stderr_gone(void)
 {
-    if (log_state.kind == KIND_STDERR)
-        log_state.kind = KIND_NONE;
+    if (log_state.kind != KIND_STDERR || is_still(2, &log_state.target))
+        return false;
+    log_state.kind = KIND_NONE;
     sockets_state_clear(2, DESCRIPTOR_LOG);
+    return true;
 }
 
 void log_forked(void)

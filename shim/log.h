@@ -17,8 +17,9 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
 /* Writes one whole line with one write(2). 0 or the errno that kept it from being written. */
 int log_write(const char *line, size_t length);
 
-/* The program has closed or redirected descriptor 2. */
-void log_stderr_gone(void);
+/* The program may have closed or redirected descriptor 2: true when it has, and nothing is written
+ * there any more. */
+bool log_stderr_gone(void);
 
 /* Do events go to descriptor 2? */
 bool log_on_stderr(void);

@@ -119,7 +119,8 @@ void observation_decide(struct observation *observation, enum operation op, enum
     facts->at_exit = at_exit;
     if (op == OP_LINGER)
         facts->linger = linger;
-    facts->holders = holders_of(observation->fd, &observation->socket);
+    facts->holders = op == OP_CLOSE ? holders_leave(observation->fd, &observation->socket)
+                                    : holders_of(observation->fd, &observation->socket);
     match(observation, settings);
     observation->taken = ACTION_PASS;
     observation->verdict = decide(settings, facts);

@@ -11,7 +11,7 @@
 /* A number above this makes the kernel's table of every forked child larger than it needs to be
  * (8 bytes a number), so with a huge soft limit the numbers lie here, within the program's range
  * but far above what is free. */
-enum { HIGHEST_WANTED = 16384 };
+enum { HIGHEST_WANTED = 4000 };
 
 static int own[OWN_COUNT] = {-1, -1, -1, -1};
 
@@ -23,7 +23,7 @@ static int duplicate_above_limit(int fd, const struct rlimit *limit)
 
     wider.rlim_cur = limit->rlim_cur + OWN_COUNT;
     if (limit->rlim_max < wider.rlim_cur)
-        return -EINVAL;
+        wider.rlim_max = wider.rlim_cur; /* allowed with CAP_SYS_RESOURCE */
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &wider, NULL) != 0)
         return -EPERM;
     result = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)limit->rlim_cur);
@@ -80,14 +80,18 @@ bool own_fds_is(int fd)
     return false;
 }
 
-void own_fds_yield(int fd)
+void own_fds_yield(int from, int fd)
 {
+    struct rlimit limit;
+
+    /* Above the limit the program's call fails anyway. */
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 ||
+        (rlim_t)fd >= limit.rlim_cur || raw_call(SYS_fcntl, from, F_GETFD) < 0)
+        return;
     for (int i = 0; i < OWN_COUNT; i++) {
         if (fd < 0 || own_fds_get(i) != fd)
             continue;
-        long number = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, fd + 1);
-        if (number < 0)
-            number = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+        long number = duplicate_high(fd, false);
         __atomic_store_n(&own[i], number < 0 ? -1 : (int)number, __ATOMIC_RELAXED);
         sockets_state_clear(fd, DESCRIPTOR_OWN);
         if (number >= 0)

@@ -13,7 +13,7 @@
 #include "shim/raw.h"
 
 /* Descriptor numbers tried in one process before the answer is "unknown". */
-enum { NUMBERS_TRIED = 4096, PATH_TEXT = 48 };
+enum { NUMBERS_TRIED = 8192, PATH_TEXT = 48 };
 
 struct directory_entry {
     uint64_t inode;
@@ -95,8 +95,18 @@ enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
     if (!counts_descriptors)
         return PROCFS_UNKNOWN;
     open_count = status.st_size;
+    /* A relative has softclose's own descriptors at the same high numbers: they are sockets of no
+     * interest, and without them the count is reached early. */
+    for (int i = 0; i < OWN_COUNT; i++) {
+        path_of(path, pid, "/fd/", own_fds_get(i));
+        if (own_fds_get(i) >= 0 &&
+            raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target) > 0)
+            open_count--;
+    }
     for (int fd = 0; fd < NUMBERS_TRIED && open_count != 0; fd++) {
         path_of(path, pid, "/fd/", fd);
+        if (own_fds_is(fd))
+            continue;
         result = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
         if (result == -EACCES || result == -EPERM)
             return PROCFS_UNKNOWN;

@@ -185,22 +185,21 @@ int sockets_next(int fd, int last, uint8_t bits)
 }
 
 /* One descriptor fewer; the last one takes the socket along. */
-static bool drop_reference(uint64_t id)
+static void drop_reference(uint64_t id)
 {
     struct shard *shard = shard_of_id(id);
     struct entry *entry = NULL;
-    bool last = false;
 
     if (!shard_lock(shard))
-        return false;
+        return;
     HASH_FIND(hh, shard->sockets, &id, sizeof id, entry);
+    if (entry != NULL && entry->socket.announced > 0)
+        entry->socket.announced--;
     if (entry != NULL && --entry->socket.descriptors == 0) {
         HASH_DEL(shard->sockets, entry);
         pool_free(&shard->pool, entry, sizeof *entry);
-        last = true;
     }
     shard_unlock(shard);
-    return last;
 }
 
 static bool add_reference(const struct socket *socket)
@@ -310,9 +309,10 @@ bool sockets_find(int fd, struct socket *out)
     return entry != NULL;
 }
 
-bool sockets_remove(int fd, uint64_t id)
+void sockets_remove(int fd, uint64_t id)
 {
-    return take_descriptor(fd, id) != 0 && drop_reference(id);
+    if (take_descriptor(fd, id) != 0)
+        drop_reference(id);
 }
 
 bool sockets_known(uint64_t id)

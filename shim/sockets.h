@@ -41,7 +41,7 @@ struct socket {
     uint32_t spawned;       /* spawn generation at which other holders were last ruled out */
     uint32_t shut_segments; /* tcpi_data_segs_in when the second half was shut */
     uint32_t descriptors;   /* how many of this process refer to it */
-    uint32_t announced;     /* how many of those an exec in progress has reported */
+    uint32_t announced;     /* how many of those are just being closed */
     struct endpoint_small { /* IPv4 and IPv6 only */
         uint8_t length;
         uint8_t bytes[28];
@@ -89,9 +89,9 @@ bool sockets_find(int fd, struct socket *out);
 /* Is a descriptor of that socket open in this process? */
 bool sockets_known(uint64_t id);
 
-/* Removes the descriptor if it still stands for that socket. True when it was the last one of this
- * process. */
-bool sockets_remove(int fd, uint64_t id);
+/* Removes the descriptor if it still stands for that socket; `announced` counts down with it if it
+ * had been counted (holders_leave()). */
+void sockets_remove(int fd, uint64_t id);
 
 /* Changes a socket under its lock. `change` must do nothing but write to it. */
 void sockets_update(uint64_t id, void (*change)(struct socket *socket, void *context),

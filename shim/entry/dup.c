@@ -19,10 +19,10 @@ EXPORT int dup(int fd)
 }
 
 /* The program is about to put something onto `to`, where it always wins. */
-static void make_way(struct closing *closing, int to, const char *via, void *caller)
+static void make_way(struct closing *closing, int from, int to, const char *via, void *caller)
 {
     if (own_fds_is(to) && start_enter())
-        own_fds_yield(to);
+        own_fds_yield(from, to);
     closing_begin(closing, to, via, caller);
 }
 
@@ -31,7 +31,7 @@ EXPORT int dup2(int from, int to)
     if (!sockets_maybe(to))
         return copied(from, real.dup2(from, to));
     struct closing closing;
-    make_way(&closing, to, "dup2", CALLER);
+    make_way(&closing, from, to, "dup2", CALLER);
     return copied(from, closing_end_if_gone(&closing, real.dup2(from, to)));
 }
 
@@ -40,7 +40,7 @@ EXPORT int dup3(int from, int to, int flags)
     if (!sockets_maybe(to))
         return copied(from, REAL(dup3)(from, to, flags));
     struct closing closing;
-    make_way(&closing, to, "dup3", CALLER);
+    make_way(&closing, from, to, "dup3", CALLER);
     return copied(from, closing_end_if_gone(&closing, REAL(dup3)(from, to, flags)));
 }
 

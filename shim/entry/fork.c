@@ -4,6 +4,7 @@
  * clone(2) do not, so the same steps stand around them here. vfork(2) cannot be wrapped (its frame
  * is shared) and needs not be: process.h tells its child apart.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -26,12 +27,14 @@ EXPORT pid_t _Fork(void)
         return REAL(_Fork)();
     start_before_fork();
     pid_t pid = REAL(_Fork)();
+    int error = errno;
     if (pid == 0)
         start_after_fork_child();
     else
         start_after_fork_parent();
     if (pid < 0)
         start_fork_failed();
+    errno = error;
     return pid;
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
@@ -46,7 +47,7 @@ static long dup_onto(long number, const struct words *w, void *caller)
     int to = (int)w->b;
 
     if (own_fds_is(to) && start_enter())
-        own_fds_yield(to);
+        own_fds_yield((int)w->a, to);
     closing_begin(&closing, to, "syscall", caller);
     return closing_end_if_gone(&closing, (int)pass(number, w));
 }
@@ -89,6 +90,30 @@ static bool wrapped(long number, const struct words *w, long *result)
     default:
         return false;
     }
+}
+
+/* A fork, when neither memory nor descriptors are shared (clone(2) flags); a vfork, when only the
+ * descriptors are not. A child with a stack of its own cannot return through a C function at all.
+ */
+static long cloned(long number, const struct words *w, uint64_t flags)
+{
+    if ((flags & CLONE_FILES) != 0)
+        return pass(number, w);
+    if ((flags & CLONE_VM) != 0) {
+        holders_spawned();
+        return pass(number, w);
+    }
+    start_before_fork();
+    long pid = pass(number, w);
+    int error = errno;
+    if (pid == 0)
+        start_after_fork_child();
+    else
+        start_after_fork_parent();
+    if (pid < 0)
+        start_fork_failed();
+    errno = error;
+    return pid;
 }
 
 static long observed(long number, const struct words *w, void *caller)
@@ -138,12 +163,13 @@ static long observed(long number, const struct words *w, void *caller)
         return result;
     }
     case SYS_clone:
+        return cloned(number, w, (uint64_t)w->a);
     case SYS_clone3:
+        return cloned(number, w, w->a == 0 ? 0 : *(const uint64_t *)w->a);
 #ifdef SYS_fork
     case SYS_fork:
+        return cloned(number, w, 0);
 #endif
-        holders_spawned();
-        return pass(number, w);
     default:
         return wrapped(number, w, &result) ? result : pass(number, w);
     }
