@@ -80,14 +80,8 @@ bool own_fds_is(int fd)
     return false;
 }
 
-void own_fds_yield(int from, int fd)
+void own_fds_yield(int fd)
 {
-    struct rlimit limit;
-
-    /* Above the limit the program's call fails anyway. */
-    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 ||
-        (rlim_t)fd >= limit.rlim_cur || raw_call(SYS_fcntl, from, F_GETFD) < 0)
-        return;
     for (int i = 0; i < OWN_COUNT; i++) {
         if (fd < 0 || own_fds_get(i) != fd)
             continue;

@@ -25,8 +25,8 @@ void own_fds_lost(enum own_fd which);
 /* Is this number softclose's? No system call. */
 bool own_fds_is(int fd);
 
-/* The program is about to dup2(from, fd): if that can succeed, ours goes elsewhere first. */
-void own_fds_yield(int from, int fd);
+/* The program is about to dup2() onto `fd`, which will succeed: ours goes elsewhere first. */
+void own_fds_yield(int fd);
 
 /* Lowest own descriptor >= first and <= last, or -1: where a close_range() has to be split. */
 int own_fds_next(unsigned first, unsigned last);

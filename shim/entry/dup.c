@@ -2,9 +2,11 @@
 /* dup(2), dup2(2), dup3(2), fcntl(2) with F_DUPFD and F_DUPFD_CLOEXEC. */
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 
 #include "shim/entry/entry.h"
 #include "shim/own_fds.h"
+#include "shim/raw.h"
 
 static int copied(int from, int to)
 {
@@ -18,29 +20,38 @@ EXPORT int dup(int fd)
     return copied(fd, REAL(dup)(fd));
 }
 
+bool entry_replaces(int from, int to)
+{
+    struct rlimit limit;
+
+    return from != to && raw_call(SYS_fcntl, from, F_GETFD) >= 0 &&
+           raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 && to >= 0 &&
+           (rlim_t)to < limit.rlim_cur;
+}
+
 /* The program is about to put something onto `to`, where it always wins. */
-static void make_way(struct closing *closing, int from, int to, const char *via, void *caller)
+static void make_way(struct closing *closing, int to, const char *via, void *caller)
 {
     if (own_fds_is(to) && start_enter())
-        own_fds_yield(from, to);
+        own_fds_yield(to);
     closing_begin(closing, to, via, caller);
 }
 
 EXPORT int dup2(int from, int to)
 {
-    if (!sockets_maybe(to))
+    if (!sockets_maybe(to) || !entry_replaces(from, to))
         return copied(from, real.dup2(from, to));
     struct closing closing;
-    make_way(&closing, from, to, "dup2", CALLER);
+    make_way(&closing, to, "dup2", CALLER);
     return copied(from, closing_end_if_gone(&closing, real.dup2(from, to)));
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
-    if (!sockets_maybe(to))
+    if (!sockets_maybe(to) || (flags & ~O_CLOEXEC) != 0 || !entry_replaces(from, to))
         return copied(from, REAL(dup3)(from, to, flags));
     struct closing closing;
-    make_way(&closing, from, to, "dup3", CALLER);
+    make_way(&closing, to, "dup3", CALLER);
     return copied(from, closing_end_if_gone(&closing, REAL(dup3)(from, to, flags)));
 }
 

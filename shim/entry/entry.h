@@ -14,6 +14,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
+/* Can dup2(from, to) succeed and close what `to` is? Nothing may be done to a connection for a call
+ * that fails. Two system calls. */
+bool entry_replaces(int from, int to);
+
 /* Who called the program's function of libc: the innermost site of an event. */
 #define CALLER __builtin_return_address(0)
 

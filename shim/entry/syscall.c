@@ -46,8 +46,11 @@ static long dup_onto(long number, const struct words *w, void *caller)
     struct closing closing;
     int to = (int)w->b;
 
+    if (!sockets_maybe(to) || !entry_replaces((int)w->a, to) ||
+        (number == SYS_dup3 && (w->c & ~(long)O_CLOEXEC) != 0))
+        return pass(number, w);
     if (own_fds_is(to) && start_enter())
-        own_fds_yield((int)w->a, to);
+        own_fds_yield(to);
     closing_begin(&closing, to, "syscall", caller);
     return closing_end_if_gone(&closing, (int)pass(number, w));
 }
