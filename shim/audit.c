@@ -21,9 +21,31 @@ enum { EVENT_BYTES = 4096, BUFFERS = 16 };
 
 static char buffers[BUFFERS][EVENT_BYTES];
 static uint32_t buffers_taken;
+static struct holder {
+    pid_t thread;
+    uint64_t since;
+} holders[BUFFERS];
 static struct audit_identity identity;
 static bool introduced; /* this process has written its process event */
 static size_t modules_told;
+
+static char *claim(unsigned index)
+{
+    holders[index] = (struct holder){process_thread(), process_now()};
+    return buffers[index];
+}
+
+/* Composing takes microseconds. Who holds a buffer for longer, or twice as the same thread when all
+ * are taken, has left it by longjmp from a signal handler. */
+static char *reclaim(void)
+{
+    enum { LONG_NS = 1000000000 };
+
+    for (unsigned i = 0; i < BUFFERS; i++)
+        if (holders[i].thread == process_thread() || process_now() - holders[i].since > LONG_NS)
+            return claim(i);
+    return NULL;
+}
 
 static char *buffer_take(void)
 {
@@ -33,9 +55,9 @@ static char *buffer_take(void)
         unsigned index = (unsigned)__builtin_ctz(~taken);
         if (__atomic_compare_exchange_n(&buffers_taken, &taken, taken | 1u << index, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            return buffers[index];
+            return claim(index);
     }
-    return NULL;
+    return reclaim();
 }
 
 static void buffer_give(const char *buffer)

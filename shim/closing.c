@@ -22,6 +22,11 @@ void closing_begin(struct closing *closing, int fd, const char *via, void *calle
     closing->fd = fd;
     closing->via = via;
     closing->caller = caller;
+    state = sockets_state(fd);
+    if (state == DESCRIPTOR_CLOSED) {
+        closing->was_closed = true; /* the number is most likely a file's by now */
+        return;
+    }
     if (!start_enter())
         return;
     state = sockets_state(fd);
@@ -59,7 +64,7 @@ static int end(struct closing *closing, int result, bool closed)
         holders_stay(&closing->observation.socket);
     } else if (closing->was_closed) {
         sockets_state_clear(closing->fd, DESCRIPTOR_CLOSED);
-        if (result < 0 && error == EBADF)
+        if (result < 0 && error == EBADF && start_enter())
             observation_bad_fd(closing->fd, closing->via, closing->caller);
     }
     errno = error;

@@ -196,6 +196,21 @@ static const char *log_pattern(void)
     return default_log;
 }
 
+/* The name under which this library was loaded, as it stands in LD_PRELOAD. Asked once: dladdr()
+ * takes a lock of the loader's. */
+static char own_path[PATH_MAX] = "libsoftclose.so";
+
+static void find_own_path(void)
+{
+    Dl_info info;
+    struct line line = {.text = own_path, .size = sizeof own_path};
+
+    if (dladdr((void *)config_unfollow, &info) == 0 || info.dli_fname == NULL)
+        return;
+    line_text(&line, info.dli_fname);
+    line_terminate(&line);
+}
+
 bool config_read(struct config *config, char message[CONFIG_MESSAGE])
 {
     struct complaint complaint = {.line = {.text = message, .size = CONFIG_MESSAGE}};
@@ -209,6 +224,7 @@ bool config_read(struct config *config, char message[CONFIG_MESSAGE])
         return false;
     if (config->mode == MODE_OFF)
         return true;
+    find_own_path();
     if (!read_switch("SOFTCLOSE_FOLLOW", true, &config->follow, &complaint.line))
         return false;
     config->log = log_pattern();
@@ -220,20 +236,13 @@ bool config_read(struct config *config, char message[CONFIG_MESSAGE])
     return set == NULL || set[0] == '\0' || apply_set(config, set, &complaint);
 }
 
-/* The name under which this library was loaded, as it stands in LD_PRELOAD. */
-static const char *own_path(void)
-{
-    Dl_info info;
-    return dladdr((void *)config_unfollow, &info) != 0 ? info.dli_fname : "libsoftclose.so";
-}
-
 static bool is_own_name(const char *name, size_t length)
 {
-    const char *own = own_path(), *slash = strrchr(own, '/');
-    const char *base = slash == NULL ? own : slash + 1;
+    const char *slash = strrchr(own_path, '/');
+    const char *base = slash == NULL ? own_path : slash + 1;
     size_t base_length = strlen(base);
 
-    if (length == strlen(own) && memcmp(name, own, length) == 0)
+    if (length == strlen(own_path) && memcmp(name, own_path, length) == 0)
         return true;
     return length >= base_length && memcmp(name + length - base_length, base, base_length) == 0 &&
            (length == base_length || name[length - base_length - 1] == '/');

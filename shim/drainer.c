@@ -24,6 +24,7 @@
 
 enum {
     MOST = 1 << 17, /* drains at once, whatever close.max_draining says */
+    SPARE = 64,     /* places beyond close.max_draining */
     EVENTS = 64,    /* looked at in one turn */
 };
 
@@ -57,11 +58,12 @@ static unsigned under_way;   /* handed over and not over yet */
 static unsigned stop;        /* drainer_wait() has given up: end what is left */
 static bool queue_inherited; /* after a fork the queue is the parent's */
 static bool stderr_gone;
-static bool unfit; /* the thread could not make its descriptor table: not tried again */
+static bool unfit;     /* the thread could not make its descriptor table: not tried again */
 static bool dismissed; /* drainer_dismiss(): leave at once */
 
 static struct place *places;
 static uint32_t *heap;
+static uint32_t places_most;
 static uint32_t heap_count, place_count, free_place, oldest, newest;
 static int epoll_fd, queue_fd;
 
@@ -121,18 +123,19 @@ static void heap_remove(uint32_t index)
 
 static const uint32_t NONE = UINT32_MAX;
 
-static bool places_start(void)
+static bool places_start(uint32_t max_draining)
 {
-    size_t bytes = MOST * (sizeof *places + sizeof *heap);
     long result;
 
     if (places == NULL) {
+        places_most = max_draining < MOST - SPARE ? max_draining + SPARE : MOST;
+        size_t bytes = places_most * (sizeof *places + sizeof *heap);
         result = raw_call(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if ((unsigned long)result > -4096UL)
             return false;
         places = (struct place *)result;
-        heap = (uint32_t *)(void *)(places + MOST);
+        heap = (uint32_t *)(void *)(places + places_most);
     }
     heap_count = place_count = 0;
     free_place = oldest = newest = NONE;
@@ -145,7 +148,7 @@ static uint32_t place_take(void)
 
     if (index != NONE)
         free_place = places[index].free;
-    else if (place_count < MOST)
+    else if (place_count < places_most)
         index = place_count++;
     else
         return NONE;
@@ -278,6 +281,8 @@ static void receive(void)
         }
         memcpy(&fd, CMSG_DATA(rights), sizeof fd);
         uint32_t most = handover.max_draining, here = room();
+        if (most > places_most)
+            most = places_most; /* another rule's, after the table was made */
         add(&handover, fd, most < here ? most : here);
     }
 }
@@ -453,7 +458,7 @@ static void leave_parents_queue(void)
 }
 
 /* One attempt to get from GONE to STARTING; false when there can be no thread. */
-static bool start_thread(void)
+static bool start_thread(uint32_t max_draining)
 {
     int was = GONE;
 
@@ -464,20 +469,20 @@ static bool start_thread(void)
         return true;
     if (queue_inherited)
         leave_parents_queue();
-    if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 && places_start() &&
-        thread_start(run))
+    if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 &&
+        places_start(max_draining) && thread_start(run))
         return true;
     __atomic_store_n(&phase, GONE, __ATOMIC_SEQ_CST);
     return false;
 }
 
 /* Makes sure that the thread runs. The count is raised already, so one that runs stays. */
-static bool ensure_thread(uint64_t until)
+static bool ensure_thread(uint32_t max_draining, uint64_t until)
 {
     struct timespec pause = {0, 50000};
 
     while (__atomic_load_n(&phase, __ATOMIC_SEQ_CST) != RUNNING) {
-        if (!start_thread() || process_now() >= until)
+        if (!start_thread(max_draining) || process_now() >= until)
             return false;
         /* It is starting, or about to leave or to stay. */
         if (__atomic_load_n(&phase, __ATOMIC_SEQ_CST) != RUNNING)
@@ -526,7 +531,7 @@ bool drainer_take(const struct observation *observation, const struct drain *dra
     audit_introduce();
     __atomic_add_fetch(&under_way, 1, __ATOMIC_SEQ_CST);
     uint64_t until = process_now() + PATIENCE_NS;
-    while (ensure_thread(until)) {
+    while (ensure_thread(handover.max_draining, until)) {
         if (send_over(&handover))
             return true;
         if (process_now() >= until)

@@ -27,6 +27,11 @@ void epoll_sets_leave(int fd)
     }
 }
 
+bool epoll_sets_may_keep(const struct socket *socket)
+{
+    return socket->renumbered && sockets_next(0, INT_MAX, DESCRIPTOR_EPOLL) >= 0;
+}
+
 void epoll_sets_look(int fd)
 {
     static const char wanted[] = "anon_inode:[eventpoll]";

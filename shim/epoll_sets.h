@@ -7,6 +7,10 @@
 #ifndef SOFTCLOSE_SHIM_EPOLL_SETS_H
 #define SOFTCLOSE_SHIM_EPOLL_SETS_H
 
+#include <stdbool.h>
+
+#include "shim/sockets.h"
+
 /* `fd` is an epoll set: made, copied, or found open at the start. */
 void epoll_sets_add(int fd);
 
@@ -15,5 +19,9 @@ void epoll_sets_leave(int fd);
 
 /* Finds out whether an inherited descriptor is one. One readlink(2). */
 void epoll_sets_look(int fd);
+
+/* An epoll set may know the socket under a number that is closed already, which nothing can take
+ * out: only the last close does. Such a socket must not live on in the background. */
+bool epoll_sets_may_keep(const struct socket *socket);
 
 #endif

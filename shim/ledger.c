@@ -112,6 +112,15 @@ static struct slot *slot_find(uint64_t id, bool make)
     return NULL;
 }
 
+/* The slot of a socket that nobody holds any more is free, unless another process was faster and it
+ * is already somebody else's. */
+static void give_back(struct slot *slot, uint64_t id)
+{
+    if (nobody_holds(slot))
+        __atomic_compare_exchange_n(&slot->id, &id, DELETED, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
+}
+
 /* A process that was killed leaves its bits behind: they go before its place is given away. */
 static void strike_everywhere(int member)
 {
@@ -121,8 +130,7 @@ static void strike_everywhere(int member)
         if (id == EMPTY || id == DELETED || !holds(slot, member))
             continue;
         strike(slot, member);
-        if (nobody_holds(slot))
-            __atomic_store_n(&slot->id, DELETED, __ATOMIC_RELEASE);
+        give_back(slot, id);
     }
 }
 
@@ -196,7 +204,15 @@ void ledger_child(int child)
         return;
     /* In a pid namespace of its own the child's pid means nothing to its relatives. */
     bool foreign = raw_call(SYS_getppid) == 0;
-    __atomic_store_n(&ledger->members[self].pid, foreign ? -1 : process_pid(), __ATOMIC_RELEASE);
+    int32_t unknown = 0;
+    __atomic_compare_exchange_n(&ledger->members[self].pid, &unknown, foreign ? -1 : process_pid(),
+                                false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+void ledger_born(int child, pid_t pid)
+{
+    if (ledger != NULL && child >= 0)
+        __atomic_store_n(&ledger->members[child].pid, pid, __ATOMIC_RELEASE);
 }
 
 void ledger_fork_failed(int child)
@@ -281,8 +297,7 @@ enum ledger_answer ledger_release(uint64_t id, int fd)
     uint64_t own =
         __atomic_fetch_and(word_of(slot, self), ~bit_of(self), __ATOMIC_ACQ_REL) & ~bit_of(self);
     enum ledger_answer answer = ask_slot(slot, own, fd);
-    if (nobody_holds(slot))
-        __atomic_store_n(&slot->id, DELETED, __ATOMIC_RELEASE);
+    give_back(slot, id);
     return answer;
 }
 

@@ -36,6 +36,9 @@ bool ledger_share(uint64_t id, int child);
 /* In the child, after the fork: it is the process at `child` (-1: unknown to the ledger). */
 void ledger_child(int child);
 
+/* In the parent, after the fork: the child's pid as the parent sees it. */
+void ledger_born(int child, pid_t pid);
+
 /* In the parent, when there was no fork after all. */
 void ledger_fork_failed(int child);
 

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/pool.h"
 
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "shim/raw.h"
+
 void pool_start(struct pool *pool, void *region, size_t bytes)
 {
     *pool = (struct pool){.next = region, .end = (char *)region + bytes};
@@ -20,6 +25,21 @@ static unsigned class_of(size_t bytes, size_t *rounded)
     return class;
 }
 
+/* What is left of the old region is given up: at most one piece's worth. */
+static bool grow(struct pool *pool, size_t wanted)
+{
+    enum { STEP = 256 << 10 };
+    size_t bytes = wanted > STEP ? wanted : STEP;
+    long memory =
+        raw_call(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if ((unsigned long)memory > -4096UL)
+        return false;
+    pool->next = (char *)memory;
+    pool->end = pool->next + bytes;
+    return true;
+}
+
 void *pool_alloc(struct pool *pool, size_t bytes)
 {
     size_t rounded;
@@ -32,7 +52,7 @@ void *pool_alloc(struct pool *pool, size_t bytes)
         pool->freed[class] = *(void **)piece;
         return piece;
     }
-    if ((size_t)(pool->end - pool->next) < rounded)
+    if ((size_t)(pool->end - pool->next) < rounded && !grow(pool, rounded))
         return NULL;
     piece = pool->next;
     pool->next += rounded;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for the hash tables, from a fixed region: close() must not call the program's allocator.
+ * Memory for the hash tables, mapped by ourselves: close() must not call the program's allocator.
  * Freed pieces are kept by size. Not thread-safe: each shard has its own pool under its own lock.
  */
 #ifndef SOFTCLOSE_SHIM_POOL_H
@@ -18,7 +18,7 @@ struct pool {
 /* `region` must be zero pages (mmap) and aligned to 16. */
 void pool_start(struct pool *pool, void *region, size_t bytes);
 
-/* NULL when the region is used up. Contents are undefined. */
+/* NULL when the kernel gives no more. Contents are undefined. */
 void *pool_alloc(struct pool *pool, size_t bytes);
 
 void pool_free(struct pool *pool, void *piece, size_t bytes);

@@ -131,7 +131,7 @@ static pid_t number_from(const char *name)
 static enum procfs_answer search(int proc, uint64_t inode)
 {
     enum procfs_answer answer = PROCFS_NO;
-    char entries[1024] __attribute__((aligned(8)));
+    char entries[512] __attribute__((aligned(8)));
     long length;
 
     if (raw_call(SYS_lseek, proc, 0, SEEK_SET) != 0)
@@ -185,7 +185,7 @@ enum procfs_answer procfs_held(uint64_t inode)
 
 bool procfs_each_fd(void (*each)(int fd))
 {
-    char entries[1024] __attribute__((aligned(8)));
+    char entries[512] __attribute__((aligned(8)));
     long directory =
         raw_call(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     long length;

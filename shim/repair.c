@@ -53,7 +53,7 @@ static unsigned drain_connection(const struct observation *observation, unsigned
     if ((wanted & ACTION_DRAIN_INLINE) == 0 && result == DRAIN_UNDER_WAY) {
         if ((wanted & ACTION_DRAIN_BLOCK) != 0)
             return drain_here(observation, &drain);
-        if (drainer_take(observation, &drain))
+        if (!epoll_sets_may_keep(&observation->socket) && drainer_take(observation, &drain))
             return ACTION_DRAIN_BACKGROUND;
     }
     audit_drained_inline(drain.bytes);

@@ -4,8 +4,11 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <signal.h>
 #include <string.h>
 #include <unwind.h>
+
+#include "shim/raw.h"
 
 /* glibc 2.35; weak, so that the library loads on older ones. */
 extern int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
@@ -13,6 +16,10 @@ extern int _dl_find_object(void *address, struct dl_find_object *result) __attri
 static struct module modules[MODULES_MOST];
 static size_t module_count;
 static bool learning;
+
+/* Paths are copied: a link map goes with dlclose(). */
+static char paths[64 << 10];
+static size_t paths_used;
 static const char *executable_path;
 
 static void read_build_id(struct module *module, const char *notes, size_t length)
@@ -51,6 +58,18 @@ static void fill(struct module *module, uintptr_t base, const ElfW(Phdr) * heade
     }
 }
 
+static const char *keep_path(const char *path)
+{
+    size_t length = path == NULL ? 0 : strlen(path) + 1;
+    char *copy = paths + paths_used;
+
+    if (length == 0 || length > sizeof paths - paths_used)
+        return "";
+    memcpy(copy, path, length);
+    paths_used += length;
+    return copy;
+}
+
 static int add_loaded(struct dl_phdr_info *info, size_t size, void *context)
 {
     (void)size;
@@ -58,7 +77,7 @@ static int add_loaded(struct dl_phdr_info *info, size_t size, void *context)
     if (module_count == MODULES_MOST)
         return 1;
     struct module *module = &modules[module_count];
-    module->path = info->dlpi_name[0] != '\0' ? info->dlpi_name
+    module->path = info->dlpi_name[0] != '\0' ? keep_path(info->dlpi_name)
                    : module_count == 0        ? executable_path
                                               : "[vdso]";
     fill(module, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum);
@@ -101,7 +120,7 @@ void sites_learn(const uintptr_t *addresses, size_t count)
             continue;
         const ElfW(Ehdr) *header = found.dlfo_map_start;
         struct module *module = &modules[module_count];
-        module->path = found.dlfo_link_map->l_name;
+        module->path = keep_path(found.dlfo_link_map->l_name);
         fill(module, found.dlfo_link_map->l_addr,
              (const void *)((const char *)found.dlfo_map_start + header->e_phoff), header->e_phnum);
         __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
@@ -132,6 +151,13 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument)
     return walk->count < walk->most ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
+/* The unwinder takes about 900 bytes, which a small signal stack may not have. */
+static bool on_signal_stack(void)
+{
+    stack_t stack = {0};
+    return raw_call(SYS_sigaltstack, NULL, &stack) == 0 && (stack.ss_flags & SS_ONSTACK) != 0;
+}
+
 size_t sites_collect(void *caller, size_t most, uintptr_t out[SITES_MOST])
 {
     struct walk walk = {.caller = (uintptr_t)caller, .out = out, .count = 1, .most = most};
@@ -139,7 +165,7 @@ size_t sites_collect(void *caller, size_t most, uintptr_t out[SITES_MOST])
     out[0] = (uintptr_t)caller;
     if (most > SITES_MOST)
         walk.most = SITES_MOST;
-    if (most > 1 && _dl_find_object != NULL)
+    if (most > 1 && _dl_find_object != NULL && !on_signal_stack())
         _Unwind_Backtrace(step, &walk);
     return walk.count;
 }

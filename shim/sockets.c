@@ -32,6 +32,7 @@ struct entry {
 
 struct shard {
     unsigned lock;
+    bool abandoned;
     struct pool pool;
     union {
         struct descriptor *descriptors;
@@ -55,17 +56,25 @@ static _Thread_local volatile bool inside;
 /* Set while this thread holds every lock, around a fork. */
 static _Thread_local volatile bool holds_all;
 
-static bool lock_word(unsigned *lock)
+/* Once a lock could not be had, nobody waits for it as long again until it is free: its holder has
+ * left it by longjmp. */
+static bool lock_word(unsigned *lock, bool *abandoned)
 {
     /* Bounded: about 200 spins, then yields. A holder is gone for longer only when its thread left
      * by longjmp from a handler, and then passing by is all that is left. */
-    for (unsigned tries = 0; tries < 20000; tries++) {
+    unsigned most = __atomic_load_n(abandoned, __ATOMIC_RELAXED) ? 1 : 20000;
+
+    for (unsigned tries = 0; tries < most; tries++) {
         unsigned free = 0;
-        if (__atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+            __atomic_store_n(abandoned, false, __ATOMIC_RELAXED);
             return true;
+        }
         if (tries >= 200)
             raw_call(SYS_sched_yield);
     }
+    __atomic_store_n(abandoned, true, __ATOMIC_RELAXED);
     return false;
 }
 
@@ -75,7 +84,7 @@ static bool shard_lock(struct shard *shard)
         return false;
     inside = true;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (lock_word(&shard->lock))
+    if (lock_word(&shard->lock, &shard->abandoned))
         return true;
     inside = false;
     return false;
@@ -120,12 +129,9 @@ bool sockets_start(unsigned descriptors)
 {
     uint8_t *bytes = (uint8_t *)reserve(descriptors);
 
-    /* 4 MiB a shard hold about 200,000 sockets; a small address space (ulimit -v) gets less. */
-    for (shard_bytes = 4u << 20; region == NULL && shard_bytes >= 64u << 10; shard_bytes /= 4) {
-        region = reserve(2 * SHARDS * shard_bytes);
-        if (region != NULL)
-            break;
-    }
+    /* Pools grow by themselves; small at first, for programs that lock or count their memory. */
+    shard_bytes = 32u << 10;
+    region = reserve(2 * SHARDS * shard_bytes);
     if (bytes == NULL || region == NULL)
         return false;
     pools_start();
@@ -198,6 +204,8 @@ static void drop_reference(uint64_t id)
     if (entry != NULL && --entry->socket.descriptors == 0) {
         HASH_DEL(shard->sockets, entry);
         pool_free(&shard->pool, entry, sizeof *entry);
+    } else if (entry != NULL) {
+        entry->socket.renumbered = true;
     }
     shard_unlock(shard);
 }
@@ -243,7 +251,8 @@ static uint64_t take_descriptor(int fd, uint64_t only)
         id = descriptor->id;
         HASH_DEL(shard->descriptors, descriptor);
         pool_free(&shard->pool, descriptor, sizeof *descriptor);
-        sockets_state_clear(fd, DESCRIPTOR_SOCKET);
+        if ((sockets_state(fd) & DESCRIPTOR_UNSURE) == 0)
+            sockets_state_clear(fd, DESCRIPTOR_SOCKET);
     }
     shard_unlock(shard);
     return id;
@@ -275,12 +284,15 @@ void sockets_add(int fd, const struct socket *socket)
 
     if (before != 0)
         drop_reference(before);
-    if (add_reference(socket) && !put_descriptor(fd, socket->id))
+    bool known = add_reference(socket);
+    if (known && !put_descriptor(fd, socket->id)) {
         drop_reference(socket->id);
-    /* Even without memory for it the descriptor is known to be a socket: its close asks the
+        known = false;
+    }
+    /* Even without a place in the table the descriptor is known to be a socket: its close asks the
      * kernel and is reported, only without history. */
-    sockets_state_set(fd, DESCRIPTOR_SOCKET);
-    sockets_state_clear(fd, DESCRIPTOR_CLOSED);
+    sockets_state_set(fd, known ? DESCRIPTOR_SOCKET : DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE);
+    sockets_state_clear(fd, known ? DESCRIPTOR_CLOSED | DESCRIPTOR_UNSURE : DESCRIPTOR_CLOSED);
 }
 
 bool sockets_find(int fd, struct socket *out)
@@ -313,6 +325,8 @@ void sockets_remove(int fd, uint64_t id)
 {
     if (take_descriptor(fd, id) != 0)
         drop_reference(id);
+    else if ((sockets_state(fd) & DESCRIPTOR_UNSURE) != 0)
+        sockets_state_clear(fd, DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE);
 }
 
 bool sockets_known(uint64_t id)
@@ -365,7 +379,7 @@ bool sockets_lock_all(void)
     inside = true;
     for (size_t i = 0; i < 2 * SHARDS; i++) {
         struct shard *shard = i < SHARDS ? &descriptor_shards[i] : &socket_shards[i - SHARDS];
-        if (lock_word(&shard->lock))
+        if (lock_word(&shard->lock, &shard->abandoned))
             continue;
         while (i-- > 0) {
             shard = i < SHARDS ? &descriptor_shards[i] : &socket_shards[i - SHARDS];

@@ -24,6 +24,8 @@ enum descriptor_state {
     DESCRIPTOR_OWN = 1 << 2,    /* softclose's own */
     DESCRIPTOR_LOG = 1 << 3,    /* descriptor 2 while events go to stderr */
     DESCRIPTOR_EPOLL = 1 << 4,  /* an epoll set (enforce) */
+    DESCRIPTOR_UNSURE =
+        1 << 5, /* a socket that the table could not take: it may still name another */
 };
 
 struct socket {
@@ -35,6 +37,7 @@ struct socket {
     enum role role;
     enum shut shut;         /* halves the program has shut */
     bool linger_zero;       /* asked for SO_LINGER {on, 0}, which the kernel was not given */
+    bool renumbered;        /* one of its descriptors was closed while others were left */
     bool softened;          /* SHUT_RDWR, of which the kernel was given SHUT_WR only */
     bool sent;              /* went over a UNIX socket: shared for good */
     bool elsewhere;         /* came from outside (inherited, received): others may hold it */
@@ -61,8 +64,8 @@ static inline bool sockets_maybe(int fd)
 {
     unsigned index = (unsigned)fd;
     const struct socket_states *states = &socket_states;
-    return (index < states->count ? __atomic_load_n(&states->bytes[index], __ATOMIC_RELAXED)
-                                  : states->beyond) != 0;
+    return index < states->count ? __atomic_load_n(&states->bytes[index], __ATOMIC_RELAXED) != 0
+                                 : states->beyond != 0 && fd >= 0;
 }
 
 /* Reserves the memory (touched lazily). False: nothing can be tracked. */

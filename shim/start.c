@@ -221,9 +221,12 @@ void start_after_fork_parent(void)
     sockets_unlock_all();
 }
 
-void start_fork_failed(void)
+void start_forked(pid_t pid)
 {
-    ledger_fork_failed(fork_child);
+    if (pid < 0)
+        ledger_fork_failed(fork_child);
+    else if (pid > 0)
+        ledger_born(fork_child, pid);
     fork_child = -1;
 }
 

@@ -7,6 +7,7 @@
 #define SOFTCLOSE_SHIM_START_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 extern bool start_active; /* false: inert or passive. Before the start true, to be asked. */
 
@@ -23,12 +24,12 @@ bool start_enter(void);
 /* Is this a child in its parent's memory? */
 bool start_in_vfork_child(void);
 
-/* Around every kind of fork. start_forked() in either process; `pid` 0 in the child, -1 when the
- * fork failed. */
+/* Around every kind of fork; start_forked() when the call has returned: 0 in the child, -1 when it
+ * failed. */
 void start_before_fork(void);
 void start_after_fork_parent(void);
 void start_after_fork_child(void);
-void start_fork_failed(void);
+void start_forked(pid_t pid);
 
 /* Passive: no call observes any more; and again active. */
 void start_pause(void);

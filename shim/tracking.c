@@ -88,8 +88,12 @@ void tracking_received(int fd)
 {
     struct socket socket;
 
-    if (!start_enter() || !facts_identify(fd, &socket))
+    if (!start_enter())
         return;
+    if (!facts_identify(fd, &socket)) {
+        epoll_sets_look(fd);
+        return;
+    }
     socket.elsewhere = true;
     enter(fd, &socket, ROLE_INHERITED);
 }

@@ -2,7 +2,6 @@
 /* The exec family. They return only when they failed. */
 #include <alloca.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,7 +32,7 @@ static int failed(int result)
 /* A name that is searched for is known by its name only when it cannot be found. */
 static void before_search(const char *name, char *const *environment, void *caller)
 {
-    char path[PATH_MAX];
+    char path[512]; /* not PATH_MAX: this may run on a small stack */
     bool found = start_maybe() && name != NULL &&
                  coverage_find(name, getenv("PATH"), path, sizeof path) == 0;
     before(found ? path : name, environment, caller);

@@ -16,8 +16,8 @@
 EXPORT pid_t fork(void)
 {
     pid_t pid = REAL(fork)();
-    if (pid < 0 && start_maybe())
-        start_fork_failed();
+    if (start_maybe())
+        start_forked(pid);
     return pid;
 }
 
@@ -32,8 +32,7 @@ EXPORT pid_t _Fork(void)
         start_after_fork_child();
     else
         start_after_fork_parent();
-    if (pid < 0)
-        start_fork_failed();
+    start_forked(pid);
     errno = error;
     return pid;
 }
@@ -57,8 +56,7 @@ EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *argument, ...)
     start_before_fork(); /* the child adopts itself at its first wrapped call */
     int pid = REAL(clone)(fn, stack, flags, argument, parent, tls, child);
     start_after_fork_parent();
-    if (pid < 0)
-        start_fork_failed();
+    start_forked(pid);
     return pid;
 }
 

@@ -6,6 +6,7 @@
 
 #include "shim/entry/entry.h"
 #include "shim/facts.h"
+#include "shim/raw.h"
 #include "shim/repair.h"
 
 struct shutting {
@@ -75,9 +76,9 @@ static int linger_end(const struct observation *observation, int result)
 
 static bool is_zero_linger(const void *value, socklen_t length)
 {
-    const struct linger *linger = value;
-    return value != NULL && length >= sizeof *linger && linger->l_onoff != 0 &&
-           linger->l_linger == 0;
+    struct linger linger;
+    return length >= sizeof linger && raw_copy(&linger, value, sizeof linger) &&
+           linger.l_onoff != 0 && linger.l_linger == 0;
 }
 
 /* Another value than {on, 0}: what was asked for before no longer counts. */

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include "shim/entry/entry.h"
+#include "shim/raw.h"
 
 EXPORT int socket(int domain, int type, int protocol)
 {
@@ -66,10 +67,13 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct observation observation;
 
-    if (!sockets_maybe(fd) || address == NULL || length < sizeof address->sa_family)
+    struct endpoint to = {.length = length};
+
+    if (!sockets_maybe(fd) || length < sizeof to.address.any.sa_family ||
+        length > sizeof to.address || !raw_copy(&to.address, address, length))
         return real.connect(fd, address, length);
-    if (address->sa_family != AF_UNSPEC) {
-        tracking_connecting(fd, address, length);
+    if (to.address.any.sa_family != AF_UNSPEC) {
+        tracking_connecting(fd, &to.address.any, length);
         return real.connect(fd, address, length);
     }
     if (!start_enter() || !observation_identify(&observation, fd))

@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "shim/ending.h"
@@ -72,6 +74,9 @@ static bool wrapped(long number, const struct words *w, long *result)
     case SYS_shutdown:
         *result = shutdown((int)w->a, (int)w->b);
         return true;
+    case SYS_prctl:
+        *result = prctl((int)w->a, w->b, w->c, w->d, w->e);
+        return true;
     case SYS_unshare:
         *result = unshare((int)w->a);
         return true;
@@ -113,10 +118,24 @@ static long cloned(long number, const struct words *w, uint64_t flags)
         start_after_fork_child();
     else
         start_after_fork_parent();
-    if (pid < 0)
-        start_fork_failed();
+    start_forked((pid_t)pid);
     errno = error;
     return pid;
+}
+
+/* seccomp(2): questions and failed attempts change nothing. With SECCOMP_FILTER_FLAG_NEW_LISTENER
+ * success is a descriptor, with TSYNC alone a positive number is the thread that failed. */
+static long filter(long number, const struct words *w)
+{
+    bool sets = w->a == SECCOMP_SET_MODE_STRICT || (w->a == SECCOMP_SET_MODE_FILTER && w->c != 0);
+    bool thread =
+        (w->b & SECCOMP_FILTER_FLAG_TSYNC) != 0 && (w->b & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0;
+    bool stopped = sets && ending_filter();
+    long result = pass(number, w);
+
+    if (stopped && (result < 0 || (thread && result > 0)))
+        ending_filter_failed();
+    return result;
 }
 
 static long observed(long number, const struct words *w, void *caller)
@@ -158,13 +177,8 @@ static long observed(long number, const struct words *w, void *caller)
     case SYS_exit_group:
         ending_exit(caller);
         return pass(number, w);
-    case SYS_seccomp: {
-        bool stopped = ending_filter();
-        result = pass(number, w);
-        if (result != 0 && stopped)
-            ending_filter_failed();
-        return result;
-    }
+    case SYS_seccomp:
+        return filter(number, w);
     case SYS_clone:
         return cloned(number, w, (uint64_t)w->a);
     case SYS_clone3:
