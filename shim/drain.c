@@ -43,6 +43,11 @@ void drain_start(struct drain *drain, int fd, const struct facts *facts,
 enum drain_result drain_read(struct drain *drain, uint64_t now)
 {
     uint64_t before = drain->bytes;
+
+    /* After a softened shutdown the program may still read what is here: only the end is waited
+     * for. */
+    if (drain->soften)
+        return facts_peer_finished(drain->fd) ? DRAIN_EOF : DRAIN_UNDER_WAY;
     uint64_t room = drain->most == 0 ? 0 : drain->most - drain->bytes;
 
     enum discard_end end = discard(drain->fd, drain->proto, drain->type, room, &drain->bytes);

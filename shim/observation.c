@@ -38,7 +38,7 @@ bool observation_identify(struct observation *observation, int fd)
         audit_unseen();
     }
     if (!facts_identify(fd, socket)) {
-        sockets_state_clear(fd, DESCRIPTOR_SOCKET);
+        sockets_state_clear(fd, DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE);
         return false;
     }
     socket->role = ROLE_INHERITED;

@@ -79,8 +79,10 @@ static unsigned drain_backlog(const struct observation *listener)
         if (fd < 0)
             return taken;
         taken = ACTION_BACKLOG_DRAINED;
-        if (observation_accepted(&one, listener, (int)fd))
+        if (observation_accepted(&one, listener, (int)fd)) {
             repair_close(&one);
+            observation_tell(&one, 0);
+        }
         raw_call(SYS_close, fd);
     }
 }

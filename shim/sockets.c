@@ -325,8 +325,8 @@ void sockets_remove(int fd, uint64_t id)
 {
     if (take_descriptor(fd, id) != 0)
         drop_reference(id);
-    else if ((sockets_state(fd) & DESCRIPTOR_UNSURE) != 0)
-        sockets_state_clear(fd, DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE);
+    /* With UNSURE the bits stay: the number may be another socket's already. The kernel is asked at
+     * the next close of that number. */
 }
 
 bool sockets_known(uint64_t id)

@@ -38,6 +38,8 @@ page()
 @test "every field of a real log stands in softclose-events(5)" {
     local field text
     "$SOFTCLOSE" run -q --log log perl "$DATA/reset_self.pl" linger
+    "$SOFTCLOSE" run -q --enforce --log log perl "$DATA/reset_self.pl" linger
+    assert_equal "$(jq -s 'map(select(.event == "drain")) | length > 0' log)" true
     text=$(page softclose-events.5)
     while read -r field; do
         assert_regex "$text" "[ ,(]${field}[ ,.;:)]"
@@ -51,4 +53,30 @@ page()
     while read -r word; do
         assert_regex "$text" "[ ,]${word}[ ,.:]"
     done < <(sed -n 's/^Outcomes: //p; s/^Causes: //p' <<<"$output" | tr ' ' '\n')
+}
+
+@test "every action and result of a drain stands in softclose-events(5) and in the report's page" {
+    local word
+    for word in drain-background drain-block drain-inline half-close linger-off denied softened \
+        backlog-drained; do
+        assert_regex "$(page softclose-events.5)" "[ ,]${word}[ ,.:]"
+        assert_regex "$(page softclose-report.1)" "[ ,]${word}[ ,.:]"
+    done
+    for word in $(jq -r 'select(.event == "drain") | .result' "$DATA/enforced.jsonl" | sort -u); do
+        assert_regex "$(page softclose-events.5)" "[ ,]${word}[ ,.:]"
+    done
+}
+
+@test "no page says that something is missing which is there" {
+    local file
+    for file in "$DOCS"/*.[1-8] "$DOCS"/*.md "$DOCS"/../README.md; do
+        run grep -niE 'enforce.*(not (in|yet)|only observes)|observes only|\(not in this version\)' "$file"
+        assert_output ""
+    done
+}
+
+@test "the example of softclose-policy(5) is a valid policy" {
+    sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' "$DOCS/softclose-policy.5" | grep -v '^\.' >example.ini
+    run -0 "$SOFTCLOSE" run -q --enforce --policy example.ini true
+    assert_output ""
 }

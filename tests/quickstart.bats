@@ -22,10 +22,16 @@ setup()
         false
     }
     echo "took $SECONDS s"
+    assert [ "$SECONDS" -lt 180 ]
     run -0 cat shown
     assert_line --regexp '^softclose [0-9.]+$'
     # three times natively, three times under audit: never the whole file
-    assert_equal "$(grep -c 'of 4194304 bytes: curl: (' <<<"$output")" 6
+    assert_equal "$(grep -c 'of 2097152 bytes: curl: (' <<<"$output")" 6
+    # three times under enforce: always
+    assert_equal "$(grep -c ' 2097152 of 2097152 bytes: whole$' <<<"$output")" 3
+    assert_line --regexp '^  Would be repaired by --enforce: 3 of 3 resets'
+    # some of the three may have been read empty by the drain of their SHUT_RDWR already
+    assert_line --regexp '^  Repaired: ([0-9]) of \1 (reset|exposed)'
     assert_line --regexp '^ +3 .* reset +unread$'
     assert_line --regexp '^PROGRAMS: 1 of 1$'
     after=$(pgrep -x socat | sort || :)

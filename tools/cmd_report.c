@@ -12,7 +12,8 @@
 
 static const char help[] =
     "Usage: softclose report [OPTION]... LOG...\n"
-    "Shows what the LOGs of 'softclose run' say, on standard output. LOG - is standard input.\n"
+    "Shows what the LOGs of 'softclose run' say, on standard output: how connections ended,\n"
+    "what enforce repaired or would repair, what is left and why. LOG - is standard input.\n"
     "\n"
     "  --format=FORMAT  text, the only one in this version\n"
     "  --by=KEY         one table only: by site, peer, program or cause\n"

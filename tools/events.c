@@ -9,8 +9,10 @@
 #include <unistd.h>
 #include <yajl/yajl_parse.h>
 
+#include "policy/names.h"
+
 /* Which member of the event the parser is in, where that matters below the first level. */
-enum member { MEMBER_OTHER, MEMBER_SITE, MEMBER_MAPS, MEMBER_CLOSES, MEMBER_POLICY };
+enum member { MEMBER_OTHER, MEMBER_SITE, MEMBER_MAPS, MEMBER_CLOSES, MEMBER_CAUSES, MEMBER_POLICY };
 
 enum field_kind { FIELD_TEXT, FIELD_NUMBER };
 
@@ -30,20 +32,23 @@ struct field {
     }
 
 /* By length of the name: parse.by_length finds the first of each. */
-static const struct field fields[] = {
-    NUMBER("v", version),       TEXT("ts", ts),
-    NUMBER("pid", pid),         NUMBER("tid", tid),
-    TEXT("exe", exe),           TEXT("via", via),
-    TEXT("how", how),           TEXT("path", path),
-    TEXT("mode", mode),         TEXT("peer", peer),
-    TEXT("code", code),         TEXT("text", text),
-    TEXT("event", event),       TEXT("cause", cause),
-    TEXT("would", would),       TEXT("errno", error),
-    NUMBER("count", count),     TEXT("action", action),
-    NUMBER("unread", unread),   NUMBER("unsent", unsent),
-    NUMBER("unseen", unseen),   TEXT("outcome", outcome),
-    NUMBER("backlog", backlog), NUMBER("unwritten", unwritten),
-};
+static const struct field fields[] = {NUMBER("v", version),       TEXT("ts", ts),
+                                      NUMBER("ms", ms),           NUMBER("pid", pid),
+                                      NUMBER("tid", tid),         TEXT("exe", exe),
+                                      TEXT("via", via),           TEXT("how", how),
+                                      TEXT("path", path),         TEXT("mode", mode),
+                                      TEXT("peer", peer),         TEXT("code", code),
+                                      TEXT("text", text),         TEXT("rule", rule),
+                                      TEXT("shut", shut),         TEXT("event", event),
+                                      TEXT("cause", cause),       TEXT("would", would),
+                                      TEXT("errno", error),       TEXT("state", state),
+                                      TEXT("proto", proto),       NUMBER("count", count),
+                                      TEXT("action", action),     TEXT("result", result),
+                                      NUMBER("linger", linger),   NUMBER("unread", unread),
+                                      NUMBER("unsent", unsent),   NUMBER("unseen", unseen),
+                                      TEXT("outcome", outcome),   TEXT("holders", holders),
+                                      NUMBER("backlog", backlog), NUMBER("drained", drained),
+                                      NUMBER("unacked", unacked), NUMBER("unwritten", unwritten)};
 
 enum { FIELD_COUNT = sizeof fields / sizeof *fields, FIELD_LENGTHS = 10 };
 
@@ -56,6 +61,7 @@ struct parse {
     int values;                /* at depth 0: a line holds exactly one, an object */
     int in_site;               /* elements of the site array so far */
     const char **map_text;     /* of the value to come in an object of maps */
+    uint64_t *counter;         /* of the value to come in a summary's object */
     uint64_t *map_address;
     struct mapped *maps;
     size_t map_count, map_room;
@@ -114,8 +120,8 @@ static int on_integer(void *context, long long value)
     at_value(parse);
     if (parse->depth == 1 && parse->field && parse->field->kind == FIELD_NUMBER)
         *(int64_t *)((char *)parse->event + parse->field->offset) = value;
-    else if (parse->depth == 2 && parse->member == MEMBER_CLOSES && value > 0)
-        parse->event->closes += (uint64_t)value;
+    else if (parse->depth == 2 && parse->counter && value > 0)
+        *parse->counter += (uint64_t)value;
     return 1;
 }
 
@@ -168,6 +174,8 @@ static void find_field(struct parse *parse, const unsigned char *key, size_t len
         parse->member = MEMBER_MAPS;
     else if (is(key, length, "closes"))
         parse->member = MEMBER_CLOSES;
+    else if (is(key, length, "causes"))
+        parse->member = MEMBER_CAUSES;
     else if (is(key, length, "policy"))
         parse->member = MEMBER_POLICY;
 }
@@ -190,8 +198,14 @@ static int on_key(void *context, const unsigned char *key, size_t length)
     struct parse *parse = context;
     parse->map_text = NULL;
     parse->map_address = NULL;
+    parse->counter = NULL;
     if (parse->depth == 1)
         find_field(parse, key, length);
+    else if (parse->depth == 2 && parse->member == MEMBER_CLOSES)
+        parse->counter = &parse->event->closes;
+    else if (parse->depth == 2 && parse->member == MEMBER_CAUSES &&
+             is(key, length, cause_name(CAUSE_ALREADY_RESET)))
+        parse->counter = &parse->event->already_reset;
     else if (parse->depth == 2 && parse->member == MEMBER_POLICY && is(key, length, "path"))
         parse->map_text = &parse->event->policy;
     else if (parse->depth == 3 && parse->member == MEMBER_MAPS && parse->map_count > 0)
@@ -333,6 +347,7 @@ static const char *parse_line(struct parse *parse, const char *line, size_t leng
     parse->depth = parse->values = parse->in_site = 0;
     parse->member = MEMBER_OTHER;
     parse->field = NULL;
+    parse->counter = NULL;
     parse->map_count = parse->used = 0;
     yajl_status status = yajl_parse(parse->handle, (const unsigned char *)line, length);
     if (status != yajl_status_ok || parse->depth != 0 || parse->values != 1) {
@@ -354,7 +369,7 @@ enum events_result events_next(struct events_reader *reader, struct event *event
 {
     const char *line;
     size_t length;
-    *event = (struct event){0};
+    *event = (struct event){.linger = -1};
     reader->parse->event = event;
     switch (lines_next(&reader->lines, &line, &length)) {
     case LINE_WHOLE:

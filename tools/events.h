@@ -37,10 +37,13 @@ struct event {
     enum event_kind kind;
     int64_t version, pid, tid;
     int64_t unread, unsent, backlog, count, unwritten, unseen;
-    uint64_t site;   /* innermost return address, 0 = none */
-    uint64_t closes; /* summary: the sum of its closes */
+    int64_t linger; /* seconds, -1 = off or not told */
+    int64_t drained, unacked, ms;
+    uint64_t site;          /* innermost return address, 0 = none */
+    uint64_t closes;        /* summary: the sum of its closes */
+    uint64_t already_reset; /* summary: closes with this cause */
     const char *event, *ts, *exe, *path, *mode, *peer, *via, *how, *outcome, *cause, *action,
-        *would, *error, *code, *text, *policy;
+        *would, *rule, *proto, *holders, *shut, *state, *result, *error, *code, *text, *policy;
     const struct mapped *maps;
     size_t map_count;
 };

@@ -9,7 +9,7 @@ static const struct command {
     const char *name, *summary;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", "run a program and record how it closes its sockets", cmd_run},
+    {"run", "run a program, record how it closes its sockets, repair that with --enforce", cmd_run},
     {"report", "show what a log says", cmd_report},
 };
 
@@ -24,7 +24,8 @@ int print_version(void)
 static int print_help(void)
 {
     puts("Usage: softclose COMMAND [OPTION]... [ARGUMENT]...\n"
-         "Shows where an unmodified program resets connections when it closes a socket.\n"
+         "Shows where an unmodified program resets connections when it closes a socket, and on\n"
+         "request lets it end them in order.\n"
          "\n"
          "Commands:");
     for (int i = 0; i < COMMANDS; i++)

@@ -41,10 +41,8 @@ void process_begin(struct tally *tally, struct process *process, const struct ev
     process->announced = true;
     map_set_release(process->maps);
     process->maps = map_set_add(NULL, event->maps, event->map_count);
-    if (event->mode && strcmp(event->mode, "enforce") == 0)
-        tally->enforce++;
-    else
-        tally->audit++;
+    process->enforces = event->mode && strcmp(event->mode, "enforce") == 0;
+    tally->mode[process->enforces ? UNDER_ENFORCE : UNDER_AUDIT].processes++;
 }
 
 /* A summary comes before an exec, too, and if that fails the process goes on: what is known of its

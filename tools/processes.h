@@ -13,9 +13,11 @@
 #include "tally.h"
 
 /* What one close has added, and where (NULL = nowhere). */
-enum { CONTRIBUTION_PLACES = 6 };
+enum { CONTRIBUTION_PLACES = 7 };
 struct contribution {
     int outcome;
+    bool is_close; /* and not only an action on a connection that goes on */
+    bool curable, repaired;
     uint64_t unread, unsent, backlog;
     struct counts *places[CONTRIBUTION_PLACES];
 };
@@ -30,6 +32,7 @@ struct process {
     struct map_set *maps;
     uint64_t closes; /* events in the log since the last summary */
     bool announced;  /* its process event was seen */
+    bool enforces;   /* which said so */
     bool ended;      /* a summary was the last that was heard of it */
     UT_hash_handle hh;
 };

@@ -2,52 +2,14 @@
 #include "report_text.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "report_page.h"
 #include "report_words.h"
 #include "table.h"
 #include "talk.h"
-
-struct page {
-    FILE *stream;
-    const struct tally *tally;
-    const struct report_options *options;
-};
-
-static const char *plural(uint64_t number)
-{
-    return number == 1 ? "" : "s";
-}
-
-static void heading(const struct page *page, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void heading(const struct page *page, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs(page->options->color ? "\n\033[1m" : "\n", page->stream);
-    vfprintf(page->stream, format, arguments);
-    fputs(page->options->color ? "\033[0m\n" : "\n", page->stream);
-    va_end(arguments);
-}
-
-static void paragraph(const struct page *page, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void paragraph(const struct page *page, const char *format, ...)
-{
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) >= 0)
-        print_wrapped(page->stream, "  ", 2, text);
-    va_end(arguments);
-    free(text);
-}
 
 /* --- head --- */
 
@@ -93,9 +55,9 @@ static void print_head(const struct page *page, const char *title)
               "%" PRIu64 " process%s of %" PRIu64 " program%s; %" PRIu64 " close%s of sockets",
               tally->process_count, tally->process_count == 1 ? "" : "es", programs,
               plural(programs), tally->total.closes, plural(tally->total.closes));
-    if (tally->enforce == 0)
+    if (tally->mode[UNDER_ENFORCE].processes == 0)
         paragraph(page, "audit: nothing was changed");
-    else if (tally->audit == 0)
+    else if (tally->mode[UNDER_AUDIT].processes == 0)
         paragraph(page, "enforce: the policy was applied");
     else
         paragraph(page, "some processes only observed (audit), others under the policy (enforce)");
@@ -111,6 +73,22 @@ static int by_outcome(const void *left, const void *right)
     return order ? order : strcmp(a->key, b->key);
 }
 
+/* Was anything done, so that it needs a column? */
+static bool enforced(const struct page *page)
+{
+    return page->tally->mode[UNDER_ENFORCE].processes > 0 ||
+           page->tally->mode[UNDER_ENFORCE].total.closes > 0;
+}
+
+static void add_repaired(struct text_table *table, const struct counts *counts)
+{
+    bool bad = counts->outcome[OUTCOME_RESET] + counts->outcome[OUTCOME_EXPOSED] > 0;
+    if (bad)
+        table_add(table, "%" PRIu64, counts->repaired_resets + counts->repaired_exposed);
+    else
+        table_add(table, "%s", "");
+}
+
 static void add_bytes(struct text_table *table, const struct counts *counts)
 {
     char unread[HUMAN_BYTES_SIZE];
@@ -120,15 +98,45 @@ static void add_bytes(struct text_table *table, const struct counts *counts)
     table_add(table, "%s", lost ? human_bytes(counts->unsent, unsent) : "");
 }
 
-static void add_total_row(struct text_table *table, const struct counts *counts,
-                          const struct counts *all, const char *outcome, const char *cause)
+static void add_total_row(const struct page *page, struct text_table *table,
+                          const struct counts *counts, const char *outcome, const char *cause)
 {
+    uint64_t all = page->tally->total.closes;
     table_add(table, "%" PRIu64, counts->closes);
-    table_add(table, "%.1f",
-              all->closes ? 100.0 * (double)counts->closes / (double)all->closes : 0);
+    table_add(table, "%.1f", all ? 100.0 * (double)counts->closes / (double)all : 0);
+    if (enforced(page))
+        add_repaired(table, counts);
     add_bytes(table, counts);
     table_add(table, "%s", outcome);
     table_add(table, "%s", cause);
+}
+
+static void add_bytes_heads(struct text_table *table)
+{
+    table_add(table, "unread lost");
+    table_add(table, "unsent, at most");
+}
+
+static void explain_totals(const struct page *page, struct row **rows, size_t count)
+{
+    fputc('\n', page->stream);
+    for (size_t i = 0; i < count; i++) {
+        char label[80];
+        const char *meaning = outcome_meaning(rows[i]->key);
+        snprintf(label, sizeof label, "  %s", rows[i]->key);
+        print_wrapped(page->stream, label, 22, meaning ? meaning : "unknown to this softclose");
+    }
+    if (enforced(page))
+        print_wrapped(page->stream, "  repaired", 22,
+                      "softclose saw to an orderly end instead, so nothing counts as lost; the "
+                      "drains tell where it gave up");
+    if (page->tally->total.outcome[OUTCOME_RESET] == 0)
+        return;
+    print_wrapped(page->stream, "  unread lost", 22,
+                  "bytes that had arrived and that the program never read");
+    print_wrapped(page->stream, "  unsent, at most", 22,
+                  "bytes that the program had written and the peer had not yet acknowledged: at "
+                  "most these were lost, some may still have arrived");
 }
 
 static void print_totals(const struct page *page)
@@ -142,37 +150,29 @@ static void print_totals(const struct page *page)
         return;
     }
     qsort(rows, count, sizeof(struct row *), by_outcome);
-    heading(page, "HOW THE CONNECTIONS ENDED");
-    table_start(&table, 6);
-    static const char *const heads[] = {"closes",      "%",       "unread lost",
-                                        "unsent lost", "outcome", "cause"};
-    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        table_add(&table, "%s", heads[i]);
+    heading(page, "%s",
+            enforced(page) ? "HOW THE CONNECTIONS WOULD HAVE ENDED, AND WHAT WAS REPAIRED"
+                           : "HOW THE CONNECTIONS ENDED");
+    size_t columns = enforced(page) ? 7 : 6;
+    table_start(&table, columns);
+    table_add(&table, "closes");
+    table_add(&table, "%%");
+    if (enforced(page))
+        table_add(&table, "repaired");
+    add_bytes_heads(&table);
+    table_add(&table, "outcome");
+    table_add(&table, "cause");
     for (size_t i = 0; i < count; i++) {
         char outcome[64];
         snprintf(outcome, sizeof outcome, "%s", rows[i]->key);
         char *cause = strchr(outcome, ' ');
         *cause++ = '\0';
-        add_total_row(&table, &rows[i]->counts, &tally->total, outcome, cause);
+        add_total_row(page, &table, &rows[i]->counts, outcome, cause);
     }
-    add_total_row(&table, &tally->total, &tally->total, "in all", "");
-    table_print(&table, 4, page->stream);
+    add_total_row(page, &table, &tally->total, "in all", "");
+    table_print(&table, columns - 2, page->stream);
     table_end(&table);
-
-    fputc('\n', page->stream);
-    for (size_t i = 0; i < count; i++) {
-        char label[80];
-        const char *meaning = outcome_meaning(rows[i]->key);
-        snprintf(label, sizeof label, "  %s", rows[i]->key);
-        print_wrapped(page->stream, label, 22, meaning ? meaning : "unknown to this softclose");
-    }
-    if (tally->total.outcome[OUTCOME_RESET] > 0) {
-        print_wrapped(page->stream, "  unread lost", 22,
-                      "bytes that had arrived and that the program never read");
-        print_wrapped(page->stream, "  unsent lost", 22,
-                      "bytes that the program had written and the peer had not yet acknowledged, "
-                      "at most: some may still have arrived");
-    }
+    explain_totals(page, rows, count);
     free(rows);
 }
 
@@ -193,13 +193,15 @@ static void add_key(struct text_table *table, enum report_key by, const struct r
         table_add(table, "%s", *row->key ? row->key : "(no name)");
 }
 
-static void add_counts_row(struct text_table *table, enum report_key by,
+static void add_counts_row(const struct page *page, struct text_table *table, enum report_key by,
                            const struct counts *counts)
 {
     if (by != BY_SITE)
         table_add(table, "%" PRIu64, counts->closes);
     table_add(table, "%" PRIu64, counts->outcome[OUTCOME_RESET]);
     table_add(table, "%" PRIu64, counts->outcome[OUTCOME_EXPOSED]);
+    if (enforced(page))
+        add_repaired(table, counts);
     add_bytes(table, counts);
 }
 
@@ -225,54 +227,40 @@ static void print_ranking(const struct page *page, enum report_key by)
         return;
     }
     heading(page, "%s%s: %s%zu of %zu", kinds[by].title,
-            kinds[by].bad_only ? " of closes that reset or are exposed" : "",
+            !kinds[by].bad_only ? ""
+            : enforced(page)    ? " of closes that would have reset or been exposed"
+                                : " of closes that reset or are exposed",
             shown < count ? "the first " : "", shown, count);
     struct text_table table;
-    table_start(&table, 6);
+    table_start(&table, enforced(page) ? 7 : 6);
     if (by != BY_SITE)
         table_add(&table, "closes");
     table_add(&table, "resets");
     table_add(&table, "exposed");
-    table_add(&table, "unread lost");
-    table_add(&table, "unsent lost");
+    if (enforced(page))
+        table_add(&table, "repaired");
+    add_bytes_heads(&table);
     if (by == BY_SITE)
         table_add(&table, "by");
     table_add(&table, "%s", kinds[by].column);
     for (size_t i = 0; i < shown; i++) {
-        add_counts_row(&table, by, &rows[i]->counts);
+        add_counts_row(page, &table, by, &rows[i]->counts);
         if (by == BY_SITE)
             table_add(&table, "%s", rows[i]->via);
         add_key(&table, by, rows[i]);
     }
     if (source->rest.closes > 0) {
-        add_counts_row(&table, by, &source->rest);
+        add_counts_row(page, &table, by, &source->rest);
         if (by == BY_SITE)
             table_add(&table, "%s", "");
         table_add(&table, "(all others, not told apart)");
     }
-    table_print(&table, by == BY_SITE ? 4 : 5, page->stream);
+    table_print(&table, (by == BY_SITE ? 4 : 5) + (enforced(page) ? 1 : 0), page->stream);
     table_end(&table);
     free(rows);
 }
 
 /* --- the rest --- */
-
-static void print_would(const struct page *page)
-{
-    size_t count;
-    struct row **rows = tally_sorted(&page->tally->would, false, &count);
-    for (size_t i = 0; rows && i < count; i++)
-        if (strcmp(rows[i]->key, "pass") != 0)
-            paragraph(page, "%" PRIu64 " close%s that enforce would have changed: %s",
-                      rows[i]->counts.closes, plural(rows[i]->counts.closes), rows[i]->key);
-    free(rows);
-    rows = tally_sorted(&page->tally->actions, false, &count);
-    for (size_t i = 0; rows && i < count; i++)
-        if (strcmp(rows[i]->key, "pass") != 0)
-            paragraph(page, "%" PRIu64 " close%s changed by softclose: %s", rows[i]->counts.closes,
-                      plural(rows[i]->counts.closes), rows[i]->key);
-    free(rows);
-}
 
 static void print_double_closes(const struct page *page)
 {
@@ -319,20 +307,17 @@ static void print_also(const struct page *page)
                   "as closes above",
                   tally->by_shutdown);
     if (tally->total.backlog > 0)
-        paragraph(page, "%" PRIu64 " connection%s waited in listeners that were closed",
-                  tally->total.backlog, plural(tally->total.backlog));
-    print_would(page);
+        paragraph(page, "%" PRIu64 " connection%s reset with the listener that %s waited in",
+                  tally->total.backlog, tally->total.backlog == 1 ? " was" : "s were",
+                  tally->total.backlog == 1 ? "it" : "they");
     paragraph(page, "double closes (of a descriptor that was not open): %" PRIu64, invalid);
     if (invalid > 0)
         print_double_closes(page);
 }
 
-static void print_uncovered(const struct page *page)
+static void print_missing(const struct page *page)
 {
     const struct tally *tally = page->tally;
-    size_t count;
-    struct row **notes = tally_sorted(&tally->notes, false, &count);
-    heading(page, "WHAT WAS NOT COVERED, AND WHY");
     if (tally->killed > 0)
         paragraph(page,
                   "%" PRIu64 " process%s left no summary: killed, or still running. What was open "
@@ -350,9 +335,10 @@ static void print_uncovered(const struct page *page)
     if (tally->not_in_log > tally->unwritten)
         paragraph(page,
                   "%" PRIu64 " close%s counted by the processes are not in the log: log.events "
-                  "left them out, or the log is not whole.",
+                  "left them out%s, or the log is not whole.",
                   tally->not_in_log - tally->unwritten,
-                  plural(tally->not_in_log - tally->unwritten));
+                  plural(tally->not_in_log - tally->unwritten),
+                  enforced(page) ? " (as it does under enforce with what needs no change)" : "");
     if (tally->bad_lines + tally->truncated > 0)
         paragraph(page,
                   "%" PRIu64 " line%s of the log could not be read (%" PRIu64
@@ -361,6 +347,15 @@ static void print_uncovered(const struct page *page)
                   tally->truncated);
     if (tally->out_of_memory)
         paragraph(page, "Memory ran out: some events are not counted here.");
+}
+
+static void print_uncovered(const struct page *page)
+{
+    const struct tally *tally = page->tally;
+    size_t count;
+    struct row **notes = tally_sorted(&tally->notes, false, &count);
+    heading(page, "WHAT WAS NOT COVERED, AND WHY");
+    print_missing(page);
     for (size_t i = 0; notes && i < count; i++) {
         uint64_t times = notes[i]->counts.closes;
         if (times > 1)
@@ -382,6 +377,7 @@ void report_text(FILE *stream, const struct tally *tally, const char *title,
     size_t count;
     print_head(&page, title);
     print_totals(&page);
+    print_repairs(&page);
     if (options->by == BY_ALL) {
         print_ranking(&page, BY_SITE);
         print_ranking(&page, BY_PEER);

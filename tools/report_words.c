@@ -81,21 +81,63 @@ static void print_where(FILE *stream, const struct row *worst)
     fprintf(stream, " 0x%" PRIx64 "\n\n", worst->offset ? worst->offset - 1 : 0);
 }
 
+/* In mode enforce: what was left to do is the rest. */
+static void print_repaired(FILE *stream, const struct tally *tally)
+{
+    char text[200];
+    const struct counts *total = &tally->total;
+    uint64_t repaired = total->repaired_resets + total->repaired_exposed;
+    uint64_t given_up = drains_given_up(tally);
+    if (repaired == 0)
+        return;
+    snprintf(text, sizeof text,
+             "softclose repaired %" PRIu64 " close%s: %" PRIu64 " reset%s, %" PRIu64 " exposed.",
+             repaired, repaired == 1 ? "" : "s", total->repaired_resets,
+             total->repaired_resets == 1 ? "" : "s", total->repaired_exposed);
+    print_wrapped(stream, "  ", 2, text);
+    if (given_up == 0)
+        return;
+    snprintf(text, sizeof text,
+             "%" PRIu64 " drain%s gave up before the peer had finished. The limits are in the "
+             "policy: close.drain_idle and the like.",
+             given_up, given_up == 1 ? "" : "s");
+    print_wrapped(stream, "  ", 2, text);
+}
+
+static void print_enforce(FILE *stream, const struct counts *audit)
+{
+    char text[200];
+    uint64_t curable = audit->curable_resets + audit->curable_exposed;
+    if (curable == 0)
+        return;
+    snprintf(text, sizeof text,
+             "Or leave the program as it is and run it with --enforce, which would repair %" PRIu64
+             " of these %" PRIu64 " closes.",
+             curable, audit->outcome[OUTCOME_RESET] + audit->outcome[OUTCOME_EXPOSED]);
+    print_wrapped(stream, "  ", 2, text);
+}
+
 void print_next(FILE *stream, const struct tally *tally, const struct row *worst)
 {
     char text[200];
-    uint64_t resets = tally->total.outcome[OUTCOME_RESET];
-    uint64_t exposed = tally->total.outcome[OUTCOME_EXPOSED];
+    uint64_t resets = resets_left(&tally->total);
+    uint64_t exposed = exposed_left(&tally->total);
     if (tally->total.closes == 0) {
         print_wrapped(stream, "  ", 2,
                       "No socket was closed while the log was written, so there is nothing to "
                       "judge. Let the program do the work in question and look again.");
         return;
     }
+    print_repaired(stream, tally);
     if (resets + exposed == 0) {
-        print_wrapped(stream, "  ", 2,
-                      "Every connection seen here ended in order. Peers that are slow or still "
-                      "sending show most: look again under the load that gave trouble.");
+        bool repaired = tally->total.repaired_resets + tally->total.repaired_exposed > 0;
+        print_wrapped(
+            stream, "  ", 2,
+            repaired ? "No other close needed one. Peers that are slow or still sending show most: "
+                       "look again under the load that gave trouble."
+                     : "Every connection seen here ended in order. Peers that are slow "
+                       "or still sending show most: look again under the load that gave "
+                       "trouble.");
         return;
     }
     if (resets > 0)
@@ -109,4 +151,5 @@ void print_next(FILE *stream, const struct tally *tally, const struct row *worst
     print_wrapped(stream, "  ", 2, text);
     print_where(stream, worst);
     print_cures(stream, tally);
+    print_enforce(stream, &tally->mode[UNDER_AUDIT].total);
 }

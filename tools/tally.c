@@ -7,6 +7,7 @@
 
 #include "policy/names.h"
 #include "processes.h"
+#include "repairs.h"
 
 static const char *or_empty(const char *text)
 {
@@ -40,11 +41,6 @@ static struct counts *counts_of(struct table *table, const void *key, size_t len
     if (!row && HASH_COUNT(table->rows) < TABLE_LIMIT)
         row = row_add(table, key, length);
     return row ? &row->counts : &table->rest;
-}
-
-static struct counts *text_counts(struct table *table, const char *text)
-{
-    return text ? counts_of(table, text, strlen(text)) : NULL;
 }
 
 static struct counts *site_counts(struct table *table, const struct process *process,
@@ -109,6 +105,13 @@ static void apply(struct counts *counts, const struct contribution *part, bool a
     counts->unread += sign * part->unread;
     counts->unsent += sign * part->unsent;
     counts->backlog += sign * part->backlog;
+    if (part->outcome == OUTCOME_RESET) {
+        counts->curable_resets += part->curable ? sign : 0;
+        counts->repaired_resets += part->repaired ? sign : 0;
+    } else {
+        counts->curable_exposed += part->curable ? sign : 0;
+        counts->repaired_exposed += part->repaired ? sign : 0;
+    }
 }
 
 static void apply_everywhere(struct tally *tally, const struct contribution *part, bool add)
@@ -116,7 +119,8 @@ static void apply_everywhere(struct tally *tally, const struct contribution *par
     for (int i = 0; i < CONTRIBUTION_PLACES; i++)
         if (part->places[i])
             apply(part->places[i], part, add);
-    apply(&tally->total, part, add);
+    if (part->is_close)
+        apply(&tally->total, part, add);
 }
 
 static bool announced_by_exec(const struct event *event)
@@ -124,27 +128,82 @@ static bool announced_by_exec(const struct event *event)
     return event->kind == EVENT_CLOSE && event->via && strcmp(event->via, "exec") == 0;
 }
 
+/* One without a process event is taken for what its events look like. */
+static struct under_mode *mode_of(struct tally *tally, const struct process *process,
+                                  const struct event *event)
+{
+    bool enforces = process->enforces;
+    if (!process->announced)
+        enforces = !event->would && event->action && strcmp(event->action, "pass") != 0;
+    return &tally->mode[enforces ? UNDER_ENFORCE : UNDER_AUDIT];
+}
+
+static struct counts *call_counts(struct table *table, const struct event *event, const char *word)
+{
+    char key[256];
+    const char *call = event->kind == EVENT_CLOSE      ? "close"
+                       : event->kind == EVENT_SHUTDOWN ? "shutdown"
+                                                       : "SO_LINGER";
+    int length = snprintf(key, sizeof key, "%s\t%.200s", call, word);
+    return counts_of(table, key, (size_t)length);
+}
+
+/* What was, or would be, done against the outcome, and if nothing, why. */
+static void judge(struct tally *tally, const struct process *process, const struct event *event,
+                  struct contribution *part)
+{
+    struct under_mode *mode = mode_of(tally, process, event);
+    bool enforces = mode == &tally->mode[UNDER_ENFORCE];
+    const char *words = enforces ? event->action : event->would;
+    unsigned actions = repairs_actions(words);
+    int outcome = event->outcome ? outcome_from(event->outcome) : -1;
+    int cause = event->cause ? cause_from(event->cause) : -1;
+    bool bad = outcome == OUTCOME_RESET || outcome == OUTCOME_EXPOSED;
+    char reason[REPAIRS_REASON];
+
+    part->outcome = outcome < 0 ? OUTCOME_UNKNOWN : outcome;
+    part->curable =
+        bad && cause >= 0 && repairs_cure((enum outcome)outcome, (enum cause)cause, actions);
+    part->repaired = enforces && part->curable;
+    if (actions != ACTION_PASS)
+        part->places[0] = call_counts(&mode->actions, event, words);
+    if (bad && !part->curable && event->kind != EVENT_LINGER)
+        part->places[1] =
+            call_counts(&mode->reasons, event, repairs_reason(event, actions, enforces, reason));
+    if (part->is_close)
+        part->places[2] = &mode->total;
+}
+
 static void add_close(struct tally *tally, struct process *process, const struct event *event)
 {
-    int outcome = event->outcome ? outcome_from(event->outcome) : -1;
-    bool untouched = !event->action || strcmp(event->action, "pass") == 0;
-    bool lost = outcome == OUTCOME_RESET && untouched;
-    bool is_close = event->kind == EVENT_CLOSE;
-    struct contribution part = {
-        .outcome = outcome < 0 ? OUTCOME_UNKNOWN : outcome,
-        .unread = lost ? positive(event->unread) : 0,
-        .unsent = lost ? positive(event->unsent) : 0,
-        .backlog = lost ? positive(event->backlog) : 0,
-        .places = {cause_counts(&tally->causes, or_empty(event->outcome), event->cause),
-                   program_counts(tally, event),
-                   event->site ? site_counts(&tally->sites, process, event) : NULL,
-                   event->peer ? peer_counts(&tally->peers, event->peer) : NULL,
-                   is_close ? text_counts(&tally->actions, event->action) : NULL,
-                   is_close ? text_counts(&tally->would, event->would) : NULL},
-    };
+    struct contribution part = {.is_close = true};
+    judge(tally, process, event, &part);
+    if (part.outcome == OUTCOME_RESET && !part.repaired) {
+        part.unread = positive(event->unread);
+        part.unsent = positive(event->unsent);
+        part.backlog = positive(event->backlog);
+    }
+    part.places[3] = cause_counts(&tally->causes, or_empty(event->outcome), event->cause);
+    part.places[4] = program_counts(tally, event);
+    if (event->site)
+        part.places[5] = site_counts(&tally->sites, process, event);
+    if (event->peer)
+        part.places[6] = peer_counts(&tally->peers, event->peer);
     apply_everywhere(tally, &part, true);
     if (announced_by_exec(event))
         attempt_add(tally, event, &part);
+}
+
+/* An event that ends no connection itself: only what was done is counted. */
+static void add_action(struct tally *tally, struct process *process, const struct event *event)
+{
+    struct contribution part = {0};
+    judge(tally, process, event, &part);
+    if (event->kind == EVENT_LINGER) { /* which tells the outcome of a close at that moment */
+        part.outcome = OUTCOME_NONE;
+        part.curable = part.repaired = false;
+    }
+    apply_everywhere(tally, &part, true);
 }
 
 static void add_shutdown(struct tally *tally, struct process *process, const struct event *event)
@@ -155,12 +214,35 @@ static void add_shutdown(struct tally *tally, struct process *process, const str
     for (int i = 0; i < 3; i++)
         if (event->how && strcmp(event->how, halves[i]) == 0)
             tally->shutdowns[i]++;
-    if (event->outcome && strcmp(event->outcome, "exposed") == 0)
+    if (event->outcome && strcmp(event->outcome, "exposed") == 0 &&
+        (repairs_actions(event->action) & ACTION_SOFTENED) == 0)
         tally->shutdown_exposed++;
     if (event->outcome && strcmp(event->outcome, "reset") == 0) {
         tally->by_shutdown++; /* a listener: its waiting connections are reset here, not at close */
         add_close(tally, process, event);
+    } else {
+        add_action(tally, process, event);
     }
+}
+
+int drain_result_from(const char *word)
+{
+    static const char *const words[DRAIN_RESULTS - 1] = {"eof",     "idle", "total", "bytes",
+                                                         "evicted", "exit", "error"};
+    int at = 0;
+    while (at < DRAIN_RESULTS - 1 && strcmp(word, words[at]) != 0)
+        at++;
+    return at;
+}
+
+static void add_drain(struct tally *tally, const struct event *event)
+{
+    struct drains *drains = &tally->drains[drain_result_from(or_empty(event->result))];
+    drains->count++;
+    drains->drained += positive(event->drained);
+    drains->unacked += positive(event->unacked);
+    if (positive(event->ms) > drains->longest)
+        drains->longest = positive(event->ms);
 }
 
 static void add_note(struct tally *tally, struct process *process, const struct event *event)
@@ -190,6 +272,8 @@ static void add_summary(struct tally *tally, struct process *process, const stru
 {
     tally->unwritten += positive(event->unwritten);
     tally->unseen += positive(event->unseen);
+    tally->drained += positive(event->drained);
+    tally->already_reset += event->already_reset;
     process_end(tally, process, event->closes);
 }
 
@@ -244,6 +328,11 @@ void tally_event(struct tally *tally, const struct event *event)
         break;
     case EVENT_LINGER:
         tally->lingers++;
+        if (!event->error || (event->action && strcmp(event->action, "denied") == 0))
+            add_action(tally, process, event);
+        break;
+    case EVENT_DRAIN:
+        add_drain(tally, event);
         break;
     case EVENT_SUMMARY:
         add_summary(tally, process, event);
@@ -273,64 +362,12 @@ static void table_free(struct table *table)
 
 void tally_free(struct tally *tally)
 {
-    struct table *tables[] = {&tally->sites,   &tally->peers, &tally->programs, &tally->causes,
-                              &tally->actions, &tally->would, &tally->notes};
+    struct under_mode *audit = &tally->mode[UNDER_AUDIT], *enforce = &tally->mode[UNDER_ENFORCE];
+    struct table *tables[] = {&tally->sites,   &tally->peers,     &tally->programs,
+                              &tally->causes,  &tally->notes,     &audit->actions,
+                              &audit->reasons, &enforce->actions, &enforce->reasons};
     for (size_t i = 0; i < sizeof tables / sizeof(void *); i++)
         table_free(tables[i]);
     processes_free(tally);
     modules_free();
-}
-
-uint64_t tally_named(const struct tally *tally, const char *name)
-{
-    int outcome = outcome_from(name);
-    if (outcome >= 0)
-        return tally->total.outcome[outcome];
-    uint64_t sum = 0;
-    for (const struct row *row = tally->causes.rows; row; row = row->hh.next) {
-        const char *cause = strchr(row->key, ' ');
-        if (cause && strcmp(cause + 1, name) == 0)
-            sum += row->counts.closes;
-    }
-    return sum;
-}
-
-/* Resets before exposed before the rest, then by bytes lost, then by name for a stable order. */
-static int by_weight(const void *left, const void *right)
-{
-    const struct row *a = *(struct row *const *)left;
-    const struct row *b = *(struct row *const *)right;
-    const struct counts *x = &a->counts;
-    const struct counts *y = &b->counts;
-    const uint64_t weights[][2] = {
-        {x->outcome[OUTCOME_RESET], y->outcome[OUTCOME_RESET]},
-        {x->outcome[OUTCOME_EXPOSED], y->outcome[OUTCOME_EXPOSED]},
-        {x->unread + x->unsent, y->unread + y->unsent},
-        {x->closes, y->closes},
-    };
-    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
-        if (weights[i][0] != weights[i][1])
-            return weights[i][0] > weights[i][1] ? -1 : 1;
-    if (a->module && b->module && a->module != b->module)
-        return strcmp(a->module->path, b->module->path);
-    if (a->offset != b->offset)
-        return a->offset < b->offset ? -1 : 1;
-    if (strcmp(a->via, b->via) != 0)
-        return strcmp(a->via, b->via);
-    return strcmp(a->key, b->key);
-}
-
-struct row **tally_sorted(const struct table *table, bool bad_only, size_t *count)
-{
-    struct row **sorted = calloc(HASH_COUNT(table->rows) + 1, sizeof(void *));
-    *count = 0;
-    if (!sorted)
-        return NULL;
-    for (struct row *row = table->rows; row; row = row->hh.next) {
-        uint64_t bad = row->counts.outcome[OUTCOME_RESET] + row->counts.outcome[OUTCOME_EXPOSED];
-        if (bad_only ? bad > 0 : row->counts.closes > 0)
-            sorted[(*count)++] = row;
-    }
-    qsort(sorted, *count, sizeof(void *), by_weight);
-    return sorted;
 }

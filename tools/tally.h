@@ -26,8 +26,11 @@ enum { TABLE_LIMIT = 100000, ENDED_KEPT = 1024, OUTCOME_UNKNOWN = OUTCOME_COUNT 
 struct counts {
     uint64_t closes;
     uint64_t outcome[OUTCOME_COUNT + 1];
-    uint64_t unread, unsent; /* bytes thrown away by resets that nothing was done against */
-    uint64_t backlog;        /* connections waiting in listeners that were closed */
+    uint64_t unread, unsent; /* bytes thrown away by resets that were not repaired */
+    uint64_t backlog;        /* connections reset because they waited in a listener */
+    /* Of these resets and exposed closes: what was repaired (mode enforce), and what was or, in
+     * mode audit, would be. */
+    uint64_t repaired_resets, repaired_exposed, curable_resets, curable_exposed;
 };
 
 struct row {
@@ -44,18 +47,40 @@ struct table {
     struct counts rest; /* of what came after TABLE_LIMIT */
 };
 
+/* Audit and enforce are counted apart: a log may hold both. */
+enum { UNDER_AUDIT, UNDER_ENFORCE, MODES };
+
+struct under_mode {
+    uint64_t processes;
+    struct counts total;
+    /* "CALL\tACTION" and "CALL\tREASON", CALL being close, shutdown or SO_LINGER: what was done (in
+     * audit: what enforce would do), and why a reset or exposed close was left as it is. */
+    struct table actions, reasons;
+};
+
+/* Drains by result, in the order of report_repairs.c; the last one: a result that is not known. */
+enum { DRAIN_RESULTS = 8 };
+
+struct drains {
+    uint64_t count, drained, unacked, longest; /* bytes, bytes, ms */
+};
+
 struct process;
 struct exec_attempt;
 
 struct tally {
     struct table sites, peers, programs, causes; /* causes: "outcome cause" */
-    struct table actions, would, notes;          /* only counts.closes; notes: "code text" */
+    struct table notes;                          /* only counts.closes; "code text" */
+    struct under_mode mode[MODES];
+    struct drains drains[DRAIN_RESULTS];
+    uint64_t drained;       /* bytes, as the summaries say: drained inline, too */
+    uint64_t already_reset; /* closes of dead connections, as the summaries say */
     struct counts total;
     struct process *processes;
     struct exec_attempt *attempts; /* closes of exec calls that may yet turn out to have failed */
 
     uint64_t events, bad_lines, truncated;
-    uint64_t process_count, killed, audit, enforce;
+    uint64_t process_count, killed;
     uint64_t lingers, by_shutdown;
     uint64_t shutdowns[3], shutdown_exposed; /* rd, wr, both */
     uint64_t voided;                         /* closes announced by an exec that failed */
@@ -77,7 +102,19 @@ void tally_finish(struct tally *tally);
 
 void tally_free(struct tally *tally);
 
-/* Closes (and listeners shut down) whose cause or outcome has this name. */
+/* The place of a drain's result in tally.drains. */
+enum { RESULT_EOF, RESULT_ERROR = DRAIN_RESULTS - 2, RESULT_OTHER };
+int drain_result_from(const char *word);
+
+/* Drains that ended by a limit. */
+uint64_t drains_given_up(const struct tally *tally);
+
+/* Resets and exposed closes that nothing was done against, or not enough. */
+uint64_t resets_left(const struct counts *counts);
+uint64_t exposed_left(const struct counts *counts);
+
+/* Closes (and listeners shut down) whose cause or outcome has this name; those that were repaired
+ * do not count. */
 uint64_t tally_named(const struct tally *tally, const char *name);
 
 /* The rows of a table that have closes, most telling first; `bad_only`: only those that reset or
