@@ -3,7 +3,7 @@
  * What is known of one socket and of the operation on it: the input of decide().
  *
  * Plain data. The shim fills it from the kernel (shim/facts.c), replay fills it from an event;
- * a zeroed struct with FACTS_UNKNOWN_* where zero would be a claim is always valid.
+ * whoever fills it sets linger to -1 where it is not known: 0 means {on, 0}.
  * Names of enumerators as they stand in events and policy files come from names.h.
  */
 #ifndef SOFTCLOSE_POLICY_FACTS_H

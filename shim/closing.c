@@ -16,6 +16,12 @@ static uint64_t announced;
 
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller)
 {
+    closing->observe_only = false;
+    closing_begin_stream(closing, fd, via, caller);
+}
+
+void closing_begin_stream(struct closing *closing, int fd, const char *via, void *caller)
+{
     uint8_t state;
 
     closing->active = closing->was_closed = closing->epoll_set = closing->log = false;
@@ -33,13 +39,15 @@ void closing_begin(struct closing *closing, int fd, const char *via, void *calle
     closing->log = (state & DESCRIPTOR_LOG) != 0;
     closing->was_closed = (state & DESCRIPTOR_CLOSED) != 0;
     closing->epoll_set = (state & DESCRIPTOR_EPOLL) != 0;
-    if ((state & DESCRIPTOR_SOCKET) == 0 || !observation_identify(&closing->observation, fd))
+    if ((state & (DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE)) == 0 ||
+        !observation_identify(&closing->observation, fd))
         return;
     closing->was_closed = false;
     closing->active = true;
     closing->observation.via = via;
     observation_decide(&closing->observation, OP_CLOSE, SHUT_NONE, 0, false, caller);
-    repair_close(&closing->observation);
+    if (!closing->observe_only)
+        repair_close(&closing->observation);
 }
 
 static void let_stderr_go(void)
@@ -85,12 +93,13 @@ int closing_end_if_gone(struct closing *closing, int result)
     return end(closing, result, gone);
 }
 
-static bool at_end(struct observation *observation, int fd, const char *via, void *caller)
+static bool at_end(struct observation *observation, int fd, const char *via, bool at_exit,
+                   void *caller)
 {
     if (!observation_identify(observation, fd))
         return false;
     observation->via = via;
-    observation_decide(observation, OP_CLOSE, SHUT_NONE, 0, true, caller);
+    observation_decide(observation, OP_CLOSE, SHUT_NONE, 0, at_exit, caller);
     repair_close(observation);
     observation_tell(observation, 0);
     return true;
@@ -100,7 +109,7 @@ void closing_at_exit(int fd, void *caller)
 {
     struct observation observation;
 
-    if (at_end(&observation, fd, "exit", caller))
+    if (at_end(&observation, fd, "exit", true, caller))
         sockets_remove(fd, observation.socket.id);
 }
 
@@ -116,7 +125,7 @@ void closing_at_exec(int fd, void *caller)
 {
     struct observation observation;
 
-    if (at_end(&observation, fd, "exec", caller))
+    if (at_end(&observation, fd, "exec", false, caller))
         __atomic_add_fetch(&announced, 1, __ATOMIC_RELAXED);
 }
 

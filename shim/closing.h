@@ -21,8 +21,9 @@
 struct closing {
     bool active;     /* a socket of ours is being closed */
     bool was_closed; /* the number had been a socket and was closed: a failure is a double close */
-    bool log;        /* it is descriptor 2 and events go there */
-    bool epoll_set;  /* the descriptor is one */
+    bool observe_only; /* what the stream still holds could not be written: nothing is changed */
+    bool log;          /* it is descriptor 2 and events go there */
+    bool epoll_set;    /* the descriptor is one */
     int fd;
     const char *via;
     void *caller;
@@ -31,6 +32,9 @@ struct closing {
 
 /* `fd` is about to be closed. Safe to call at any time and in any process. */
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller);
+
+/* The same for a stream, with closing->observe_only set by the caller. */
+void closing_begin_stream(struct closing *closing, int fd, const char *via, void *caller);
 
 /* The real call has returned `result` (-1: errno tells). Returns it, errno as it was. */
 int closing_end(struct closing *closing, int result);

@@ -114,8 +114,10 @@ void drain_linger(int fd, int32_t seconds)
 
 void drain_before_close(const struct drain *drain, enum drain_result result)
 {
-    bool gave_up = result != DRAIN_EOF && result != DRAIN_ERROR;
-    struct linger linger = {.l_onoff = gave_up && drain->reset_at_limit, .l_linger = 0};
+    bool gave_up = result != DRAIN_EOF && result != DRAIN_ERROR && result != DRAIN_EXIT;
+    /* Never at the cost of what the program has written and the peer has not got yet. */
+    bool reset = gave_up && drain->reset_at_limit && facts_unsent(drain->fd) == 0;
+    struct linger linger = {.l_onoff = reset, .l_linger = 0};
 
     raw_call(SYS_setsockopt, drain->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

@@ -443,6 +443,7 @@ void drainer_forked(void)
     phase = GONE;
     under_way = stop = 0;
     queue_inherited = true;
+    dismissed = stderr_gone = false;
     thread_forked();
 }
 

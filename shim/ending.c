@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "shim/audit.h"
@@ -16,6 +18,7 @@
 #include "shim/observation.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/real.h"
 #include "shim/start.h"
 
 /* The process that has told its end: a child forked afterwards has an end of its own. */
@@ -98,11 +101,21 @@ void ending_exec_failed(void)
     closing_exec_failed();
 }
 
+/* A thread that still writes while the process ends would die of SIGPIPE after our half-close, and
+ * the process with it. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    REAL(sigaction)(SIGPIPE, &ignore, NULL);
+}
+
 void ending_exit(void *caller)
 {
     if (!start_enter() ||
         __atomic_exchange_n(&ended_pid, process_pid(), __ATOMIC_ACQ_REL) == process_pid())
         return;
+    if (observation_enforces())
+        ignore_broken_pipes();
     for (int fd = -1; (fd = sockets_next(fd + 1, INT_MAX, DESCRIPTOR_SOCKET)) >= 0;)
         closing_at_exit(fd, caller);
     wait_for_drains();
@@ -173,5 +186,9 @@ __attribute__((constructor(102))) static void construct(void)
 /* After the program's atexit handlers and destructors. */
 __attribute__((destructor(101))) static void destruct(void)
 {
+    /* libc flushes the program's streams only after us: what they hold has to go out before a
+     * half-close does. */
+    if (start_maybe() && observation_enforces() && start_enter())
+        fflush(NULL);
     ending_exit(__builtin_return_address(0));
 }

@@ -7,6 +7,13 @@
 #include "shim/ledger.h"
 #include "shim/procfs.h"
 
+static uint32_t births;
+
+uint32_t holders_births(void)
+{
+    return __atomic_load_n(&births, __ATOMIC_RELAXED);
+}
+
 static enum holders judge(const struct socket *socket, enum ledger_answer answer)
 {
     if (answer == LEDGER_SHARED || socket->sent)
@@ -75,6 +82,7 @@ enum holders holders_search(int fd, const struct socket *socket)
 
 void holders_spawned(void)
 {
+    __atomic_add_fetch(&births, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_RELAXED);
 }
 
@@ -91,5 +99,6 @@ static void share(struct socket *socket, void *context)
 
 void holders_fork(int child)
 {
+    __atomic_add_fetch(&births, 1, __ATOMIC_RELAXED);
     sockets_each(share, &child);
 }

@@ -35,6 +35,9 @@ void holders_spawned(void);
 /* The spawn generation that a socket opened now belongs to. */
 uint32_t holders_generation(void);
 
+/* Counts forks and spawned children of this process. */
+uint32_t holders_births(void);
+
 /* Around a fork, in the parent before it, then in either process. `child` from ledger_fork(). */
 void holders_fork(int child);
 

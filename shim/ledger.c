@@ -28,9 +28,10 @@ static const uint64_t EMPTY = 0, DELETED = UINT64_MAX;
 static const uint64_t BIRTH_LIMIT_NS = 10ull * 1000 * 1000 * 1000;
 
 struct member {
-    int32_t pid; /* 0: being born; -1: in a pid namespace of its own, counts as alive */
+    int32_t pid; /* 0: being born */
     uint32_t flags;
     uint64_t since; /* CLOCK_MONOTONIC ns */
+    uint64_t space; /* the pid namespace in which `pid` is a number: inode of /proc/PID/ns/pid */
 };
 
 struct slot {
@@ -45,8 +46,12 @@ struct ledger {
     struct slot slots[SLOTS];
 };
 
+/* Never given to a process: whoever got the socket in a message and cannot be known. */
+enum { UNKNOWN_MEMBER = PROCESSES - 1 };
+
 static struct ledger *ledger;
 static int self = -1;
+static uint64_t own_space;
 
 bool ledger_start(void)
 {
@@ -57,7 +62,8 @@ bool ledger_start(void)
         return false;
     ledger = (struct ledger *)memory;
     self = 0;
-    ledger->members[0] = (struct member){process_pid(), FLAG_USED, process_now()};
+    own_space = procfs_pid_space();
+    ledger->members[0] = (struct member){process_pid(), FLAG_USED, process_now(), own_space};
     return true;
 }
 
@@ -138,11 +144,10 @@ static bool is_alive(const struct member *member)
 {
     int32_t pid = __atomic_load_n(&member->pid, __ATOMIC_ACQUIRE);
 
-    if (pid < 0)
-        return true;
     if (pid == 0)
         return process_now() - member->since < BIRTH_LIMIT_NS;
-    return procfs_alive(pid);
+    /* A number of another namespace says nothing here: in doubt, alive. */
+    return own_space == 0 || member->space != own_space || procfs_alive(pid);
 }
 
 static bool claim(int index)
@@ -155,6 +160,7 @@ static bool claim(int index)
 static void birth(int index)
 {
     ledger->members[index].since = process_now();
+    ledger->members[index].space = 0;
     __atomic_store_n(&ledger->members[index].pid, 0, __ATOMIC_RELEASE);
 }
 
@@ -162,14 +168,14 @@ int ledger_fork(void)
 {
     if (ledger == NULL || self < 0)
         return -1;
-    for (int i = 1; i < PROCESSES; i++) {
+    for (int i = 1; i < UNKNOWN_MEMBER; i++) {
         if (__atomic_load_n(&ledger->members[i].flags, __ATOMIC_RELAXED) == 0 && claim(i)) {
             birth(i);
             return i;
         }
     }
     /* Full: look for one that died without a word. */
-    for (int i = 1; i < PROCESSES; i++) {
+    for (int i = 1; i < UNKNOWN_MEMBER; i++) {
         struct member *member = &ledger->members[i];
         uint32_t flags = __atomic_load_n(&member->flags, __ATOMIC_ACQUIRE);
         if (i == self || is_alive(member))
@@ -202,17 +208,22 @@ void ledger_child(int child)
     self = child;
     if (ledger == NULL || self < 0)
         return;
-    /* In a pid namespace of its own the child's pid means nothing to its relatives. */
-    bool foreign = raw_call(SYS_getppid) == 0;
     int32_t unknown = 0;
-    __atomic_compare_exchange_n(&ledger->members[self].pid, &unknown, foreign ? -1 : process_pid(),
-                                false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    own_space = procfs_pid_space();
+    if (ledger->members[self].space == 0)
+        ledger->members[self].space = own_space;
+    __atomic_compare_exchange_n(&ledger->members[self].pid, &unknown, process_pid(), false,
+                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void ledger_born(int child, pid_t pid)
 {
-    if (ledger != NULL && child >= 0)
-        __atomic_store_n(&ledger->members[child].pid, pid, __ATOMIC_RELEASE);
+    int32_t unknown = 0;
+
+    if (ledger != NULL && child >= 0 &&
+        __atomic_compare_exchange_n(&ledger->members[child].pid, &unknown, pid, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        ledger->members[child].space = own_space;
 }
 
 void ledger_fork_failed(int child)
@@ -231,6 +242,8 @@ uint32_t *ledger_generation(void)
 
 static enum ledger_answer ask_member(struct slot *slot, int index, int fd)
 {
+    if (index == UNKNOWN_MEMBER)
+        return LEDGER_DOUBT;
     struct member *member = &ledger->members[index];
     bool executed = (__atomic_load_n(&member->flags, __ATOMIC_ACQUIRE) & FLAG_EXECUTED) != 0;
 
@@ -299,6 +312,14 @@ enum ledger_answer ledger_release(uint64_t id, int fd)
     enum ledger_answer answer = ask_slot(slot, own, fd);
     give_back(slot, id);
     return answer;
+}
+
+void ledger_sent(uint64_t id)
+{
+    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+
+    if (slot != NULL)
+        __atomic_or_fetch(word_of(slot, UNKNOWN_MEMBER), bit_of(UNKNOWN_MEMBER), __ATOMIC_RELEASE);
 }
 
 void ledger_keep(uint64_t id)

@@ -49,6 +49,10 @@ void ledger_fork_failed(int child);
  */
 enum ledger_answer ledger_release(uint64_t id, int fd);
 
+/* It went over a UNIX socket: of a socket that relatives share only a search can tell from now on.
+ */
+void ledger_sent(uint64_t id);
+
 /* It has not closed it after all. */
 void ledger_keep(uint64_t id);
 

@@ -177,9 +177,29 @@ static void copy_text(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
+/* A path is made absolute: a forked child may have another working directory by the time it opens a
+ * file of its own. */
+static bool keep_pattern(const char *text)
+{
+    struct line line = {.text = log_state.pattern, .size = sizeof log_state.pattern};
+    char directory[PATH_MAX];
+    bool is_path =
+        strcmp(text, "none") != 0 && strcmp(text, "stderr") != 0 && strncmp(text, "unix:", 5) != 0;
+
+    if (is_path && text[0] != '/' && strstr(text, "%p") != NULL &&
+        raw_call(SYS_getcwd, directory, sizeof directory) > 0) {
+        for (const char *c = directory; *c != '\0'; c++)
+            line_text(&line, *c == '%' ? "%%" : (char[]){*c, '\0'});
+        line_text(&line, "/");
+    }
+    line_text(&line, text);
+    line_terminate(&line);
+    return !line.cut;
+}
+
 bool log_start(const char *text, const char *program, char *error, size_t error_size)
 {
-    copy_text(log_state.pattern, sizeof log_state.pattern, text);
+    bool fits = keep_pattern(text);
     copy_text(log_state.program, sizeof log_state.program, program);
     copy_text(log_state.name, sizeof log_state.name, text);
     log_state.kind = strcmp(text, "none") == 0        ? KIND_NONE
@@ -196,7 +216,7 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
             sockets_state_set(2, DESCRIPTOR_LOG);
         return true;
     }
-    long result = open_target(true);
+    long result = fits ? open_target(true) : -ENAMETOOLONG;
     if (result >= 0)
         return true;
     struct line message = {.text = error, .size = error_size};

@@ -16,7 +16,7 @@
 
 struct observation {
     int fd;
-    const char *via; /* the road, as events name it; NULL for shutdown and linger */
+    const char *via; /* the road, as events name it; not set for shutdown and linger */
     struct socket socket;
     struct facts facts;
     struct settings settings;

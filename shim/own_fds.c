@@ -11,7 +11,7 @@
 /* A number above this makes the kernel's table of every forked child larger than it needs to be
  * (8 bytes a number), so with a huge soft limit the numbers lie here, within the program's range
  * but far above what is free. */
-enum { HIGHEST_WANTED = 4000 };
+enum { HIGHEST_WANTED = 4000, FEW = 32 };
 
 static int own[OWN_COUNT] = {-1, -1, -1, -1};
 
@@ -25,13 +25,13 @@ static int duplicate_above_limit(int fd, const struct rlimit *limit)
     if (limit->rlim_max < wider.rlim_cur)
         wider.rlim_max = wider.rlim_cur; /* allowed with CAP_SYS_RESOURCE */
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &wider, NULL) != 0)
-        return -EPERM;
+        return -EMFILE;
     result = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)limit->rlim_cur);
     raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL);
     return (int)result;
 }
 
-static int duplicate_high(int fd, bool at_start)
+static int duplicate_high(enum own_fd which, int fd, bool at_start)
 {
     struct rlimit limit;
     int result = -EINVAL;
@@ -42,7 +42,10 @@ static int duplicate_high(int fd, bool at_start)
         result = duplicate_above_limit(fd, &limit);
     else if (limit.rlim_cur > HIGHEST_WANTED)
         result = (int)raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HIGHEST_WANTED);
-    /* No room above: the highest numbers below, which a program reaches last. */
+    /* No room above: the highest numbers below, which a program reaches last. Of very few numbers
+     * only the log takes one. */
+    if (result < 0 && limit.rlim_cur <= FEW && which != OWN_LOG)
+        return -EMFILE;
     for (int number = (int)limit.rlim_cur - OWN_COUNT; result < 0 && number > 2; number /= 2)
         result = (int)raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, number);
     return result;
@@ -50,7 +53,7 @@ static int duplicate_high(int fd, bool at_start)
 
 int own_fds_keep(enum own_fd which, int fd, bool at_start)
 {
-    int number = duplicate_high(fd, at_start);
+    int number = duplicate_high(which, fd, at_start);
 
     raw_call(SYS_close, fd);
     if (number >= 0) {
@@ -85,7 +88,7 @@ void own_fds_yield(int fd)
     for (int i = 0; i < OWN_COUNT; i++) {
         if (fd < 0 || own_fds_get(i) != fd)
             continue;
-        long number = duplicate_high(fd, false);
+        long number = duplicate_high(i, fd, false);
         __atomic_store_n(&own[i], number < 0 ? -1 : (int)number, __ATOMIC_RELAXED);
         sockets_state_clear(fd, DESCRIPTOR_OWN);
         if (number >= 0)

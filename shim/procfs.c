@@ -78,7 +78,23 @@ bool procfs_alive(pid_t pid)
     return status.st_nlink > 3;
 }
 
-enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
+uint64_t procfs_pid_space(void)
+{
+    struct stat status;
+    return raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/pid", &status, 0) == 0 ? status.st_ino
+                                                                                    : 0;
+}
+
+unsigned procfs_threads(void)
+{
+    struct stat status;
+    return raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &status, 0) == 0
+               ? (unsigned)status.st_nlink - 2
+               : 0;
+}
+
+/* Counts descriptors of that socket until there are `enough`: then YES. */
+static enum procfs_answer count_in(pid_t pid, uint64_t inode, int enough)
 {
     char path[PATH_TEXT], wanted[32], target[64];
     struct line text = {.text = wanted, .size = sizeof wanted};
@@ -98,10 +114,14 @@ enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
     /* A relative has softclose's own descriptors at the same high numbers: they are sockets of no
      * interest, and without them the count is reached early. */
     for (int i = 0; i < OWN_COUNT; i++) {
+        if (own_fds_get(i) < 0)
+            continue;
         path_of(path, pid, "/fd/", own_fds_get(i));
-        if (own_fds_get(i) >= 0 &&
-            raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target) > 0)
-            open_count--;
+        result = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
+        open_count -= result > 0;
+        if (result == (long)text.length && memcmp(target, wanted, text.length) == 0 &&
+            --enough == 0)
+            return PROCFS_YES;
     }
     for (int fd = 0; fd < NUMBERS_TRIED && open_count != 0; fd++) {
         path_of(path, pid, "/fd/", fd);
@@ -113,10 +133,26 @@ enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
         if (result < 0)
             continue;
         open_count--;
-        if ((size_t)result == text.length && memcmp(target, wanted, text.length) == 0)
+        if ((size_t)result == text.length && memcmp(target, wanted, text.length) == 0 &&
+            --enough == 0)
             return PROCFS_YES;
     }
     return open_count <= 0 || !procfs_alive(pid) ? PROCFS_NO : PROCFS_UNKNOWN;
+}
+
+/* A process that opens and closes while it is looked at makes the count not come out: again. */
+static enum procfs_answer count_steadily(pid_t pid, uint64_t inode, int enough)
+{
+    enum procfs_answer answer = PROCFS_UNKNOWN;
+
+    for (int tries = 0; tries < 4 && answer == PROCFS_UNKNOWN; tries++)
+        answer = count_in(pid, inode, enough);
+    return answer;
+}
+
+enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
+{
+    return count_steadily(pid, inode, 1);
 }
 
 static pid_t number_from(const char *name)
@@ -131,6 +167,7 @@ static pid_t number_from(const char *name)
 static enum procfs_answer search(int proc, uint64_t inode)
 {
     enum procfs_answer answer = PROCFS_NO;
+    bool saw_first = false;
     char entries[512] __attribute__((aligned(8)));
     long length;
 
@@ -141,16 +178,18 @@ static enum procfs_answer search(int proc, uint64_t inode)
             struct directory_entry *entry = (struct directory_entry *)(void *)(entries + at);
             pid_t pid = number_from(entry->name);
             at += entry->length;
-            if (pid == 0 || pid == process_pid())
+            if (pid == 0)
                 continue;
-            enum procfs_answer one = procfs_holds(pid, inode);
+            saw_first |= pid == 1;
+            enum procfs_answer one = count_steadily(pid, inode, pid == process_pid() ? 2 : 1);
             if (one == PROCFS_YES)
                 return PROCFS_YES;
             if (one == PROCFS_UNKNOWN)
                 answer = PROCFS_UNKNOWN;
         }
     }
-    return length < 0 ? PROCFS_UNKNOWN : answer;
+    /* Without process 1 processes are hidden here (mount option hidepid). */
+    return length < 0 || !saw_first ? PROCFS_UNKNOWN : answer;
 }
 
 enum procfs_answer procfs_held(uint64_t inode)

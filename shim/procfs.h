@@ -22,10 +22,17 @@ void procfs_forked(void);
 /* Does the process run? A zombie does not: it holds no descriptors any more. "Yes" in doubt. */
 bool procfs_alive(pid_t pid);
 
+/* The pid namespace of the caller (inode of /proc/self/ns/pid), 0 when it cannot be told. */
+uint64_t procfs_pid_space(void);
+
+/* Threads of the calling process, 0 when they cannot be counted. */
+unsigned procfs_threads(void);
+
 /* Has the process a descriptor of the socket with this sockfs inode? */
 enum procfs_answer procfs_holds(pid_t pid, uint64_t inode);
 
-/* Has any process but this one? About 20 us a process; unknown when one could not be read. */
+/* Has any other process, or has this one more than one descriptor of it? About 20 us a process;
+ * unknown when one could not be read. */
 enum procfs_answer procfs_held(uint64_t inode);
 
 /* Calls `each` for the calling process's own open descriptors (start only: it opens a directory).

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static inline long raw_syscall6(long number, long a, long b, long c, long d, long e, long f)
@@ -60,16 +59,23 @@ static inline long raw_syscall6(long number, long a, long b, long c, long d, lon
 #define raw_call6(n, a, b, c, d, e, f)                                                             \
     raw_syscall6(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
+/* Can `bytes` at `from` be read? Asked with a call that every program makes and every filter
+ * allows: rt_sigprocmask(2) reads its set before it finds the first argument wrong. Looks at 8
+ * bytes at the beginning and at the end, which is exact for anything up to a page. */
+static inline bool raw_readable(const void *from, size_t bytes)
+{
+    const char *first = (const char *)((unsigned long)from & ~7ul);
+    const char *last = (const char *)(((unsigned long)from + bytes - 1) & ~7ul);
+
+    return first != NULL && raw_call(SYS_rt_sigprocmask, -1, first, NULL, 8) != -EFAULT &&
+           raw_call(SYS_rt_sigprocmask, -1, last, NULL, 8) != -EFAULT;
+}
+
 /* Copies from the program's memory, which it may have given us wrongly: false when the kernel would
- * say EFAULT. Where process_vm_readv(2) is refused it is trusted. */
+ * say EFAULT. */
 static inline bool raw_copy(void *to, const void *from, size_t bytes)
 {
-    struct iovec here = {to, bytes}, there = {(void *)from, bytes};
-    long got = raw_call(SYS_process_vm_readv, raw_call(SYS_getpid), &here, 1, &there, 1, 0);
-
-    if (got == (long)bytes)
-        return true;
-    if (got >= 0 || got == -EFAULT)
+    if (bytes == 0 || !raw_readable(from, bytes))
         return false;
     __builtin_memcpy(to, from, bytes);
     return true;

@@ -2,6 +2,7 @@
 #include "shim/repair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -13,12 +14,21 @@
 #include "shim/process.h"
 #include "shim/raw.h"
 
+enum { BACKLOG_MOST = 4096 };
 enum { DRAINS = ACTION_DRAIN_BACKGROUND | ACTION_DRAIN_BLOCK | ACTION_DRAIN_INLINE };
 
 static void linger_off(int fd)
 {
     struct linger off = {0};
     raw_call(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+}
+
+/* SIGIO for a descriptor that the program has closed would kill it. */
+static void no_signals(int fd)
+{
+    long flags = raw_call(SYS_fcntl, fd, F_GETFL);
+    if (flags >= 0 && (flags & O_ASYNC) != 0)
+        raw_call(SYS_fcntl, fd, F_SETFL, flags & ~(long)O_ASYNC);
 }
 
 static void half_close(const struct observation *observation)
@@ -68,7 +78,7 @@ static unsigned drain_backlog(const struct observation *listener)
     struct observation one;
     unsigned taken = ACTION_PASS;
 
-    for (;;) {
+    for (unsigned count = 0; count < BACKLOG_MOST; count++) {
         struct pollfd waiting = {.fd = listener->fd, .events = POLLIN};
         struct timespec none = {0};
         if (raw_call(SYS_ppoll, &waiting, 1, &none, NULL, 8) != 1)
@@ -85,6 +95,7 @@ static unsigned drain_backlog(const struct observation *listener)
         }
         raw_call(SYS_close, fd);
     }
+    return taken;
 }
 
 void repair_close(struct observation *observation)
@@ -101,6 +112,7 @@ void repair_close(struct observation *observation)
     }
     if ((wanted & (DRAINS | ACTION_HALF_CLOSE)) == 0)
         return;
+    no_signals(observation->fd);
     /* Before anything changes: from here on no event of it reaches the program. */
     epoll_sets_leave(observation->fd);
     half_close(observation);

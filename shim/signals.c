@@ -51,6 +51,9 @@ __attribute__((constructor(102))) static void construct(void)
     if (!start_maybe() || !start_enter() || !observation_enforces())
         return;
     observation_process_settings(&settings);
+    /* Those whose default action does not end the process need no closing. */
+    settings.on_signal &= ~(bit_of(SIGCHLD) | bit_of(SIGURG) | bit_of(SIGWINCH) | bit_of(SIGCONT) |
+                            bit_of(SIGSTOP) | bit_of(SIGTSTP) | bit_of(SIGTTIN) | bit_of(SIGTTOU));
     for (int number = 1; number <= 64; number++) {
         struct sigaction now;
         if ((settings.on_signal & bit_of(number)) == 0 ||

@@ -56,6 +56,9 @@ static void refuse(const struct config *config, const char *message)
     line_text(&line, message);
     line_text(&line, config->strict ? "; the program is not started (SOFTCLOSE_STRICT=1)\n"
                                     : "; the program runs without softclose\n");
+    for (size_t i = 0; i + 1 < line.length; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            text[i] = '?'; /* a value is quoted: it must not steer a terminal or end the line */
     raw_call(SYS_write, 2, text, line.length);
     if (config->strict)
         raw_call(SYS_exit_group, STRICT_STATUS);

@@ -7,6 +7,7 @@
 #include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
+#include "shim/ledger.h"
 #include "shim/process.h"
 #include "shim/start.h"
 
@@ -18,15 +19,35 @@ static void enter(int fd, struct socket *socket, enum role role)
     sockets_add(fd, socket);
 }
 
-void tracking_made(int fd)
+uint32_t tracking_births(void)
+{
+    return holders_births();
+}
+
+static void held_elsewhere(struct socket *socket, void *context)
+{
+    (void)context;
+    socket->elsewhere = true; /* only a search can tell */
+}
+
+static void check_births(const struct socket *socket, uint32_t births)
+{
+    if (holders_births() != births)
+        sockets_update(socket->id, held_elsewhere, NULL);
+}
+
+void tracking_made(int fd, uint32_t births)
 {
     struct socket socket;
 
-    if (start_enter() && facts_identify(fd, &socket))
-        enter(fd, &socket, ROLE_ANY);
+    if (!start_enter() || !facts_identify(fd, &socket))
+        return;
+    enter(fd, &socket, ROLE_ANY);
+    check_births(&socket, births);
 }
 
-void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length)
+void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length,
+                       uint32_t births)
 {
     struct socket like = {0}, socket;
     struct endpoint peer;
@@ -44,6 +65,7 @@ void tracking_accepted(int listener, int fd, const struct sockaddr *address, soc
     endpoint_shrink(address, length, &socket.peer);
     socket.linger_zero = like.linger_zero; /* accept(2) passes SO_LINGER on */
     enter(fd, &socket, ROLE_ACCEPTED);
+    check_births(&socket, births);
 }
 
 void tracking_copied(int from, int to)
@@ -84,7 +106,13 @@ void tracking_connecting(int fd, const struct sockaddr *address, socklen_t lengt
         sockets_update(socket.id, connecting, &to);
 }
 
-void tracking_received(int fd)
+static void sent(struct socket *socket, void *context)
+{
+    (void)context;
+    socket->sent = true;
+}
+
+static void received(int fd, bool peeked)
 {
     struct socket socket;
 
@@ -96,20 +124,28 @@ void tracking_received(int fd)
     }
     socket.elsewhere = true;
     enter(fd, &socket, ROLE_INHERITED);
+    if (peeked)
+        sockets_update(socket.id, sent, NULL);
 }
 
-static void sent(struct socket *socket, void *context)
+void tracking_received(int fd)
 {
-    (void)context;
-    socket->sent = true;
+    received(fd, false);
+}
+
+static void received_by_peek(int fd)
+{
+    received(fd, true);
 }
 
 static void mark_sent(int fd)
 {
     struct socket socket;
 
-    if (sockets_maybe(fd) && start_enter() && sockets_find(fd, &socket))
-        sockets_update(socket.id, sent, NULL);
+    if (!sockets_maybe(fd) || !start_enter() || !sockets_find(fd, &socket))
+        return;
+    sockets_update(socket.id, sent, NULL);
+    ledger_sent(socket.id);
 }
 
 static void each_right(const struct msghdr *message, void (*each)(int fd))
@@ -129,9 +165,9 @@ static void each_right(const struct msghdr *message, void (*each)(int fd))
     }
 }
 
-void tracking_message_received(const struct msghdr *message)
+void tracking_message_received(const struct msghdr *message, bool peeked)
 {
-    each_right(message, tracking_received);
+    each_right(message, peeked ? received_by_peek : tracking_received);
 }
 
 void tracking_message_sent(const struct msghdr *message)

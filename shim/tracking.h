@@ -7,13 +7,21 @@
 #ifndef SOFTCLOSE_SHIM_TRACKING_H
 #define SOFTCLOSE_SHIM_TRACKING_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
+/* How many children there have been. Asked before a call that makes a socket and given to the
+ * functions below: a child made in between, by another thread, holds a socket that the ledger does
+ * not know of. */
+uint32_t tracking_births(void);
+
 /* socket(), socketpair(). */
-void tracking_made(int fd);
+void tracking_made(int fd, uint32_t births);
 
 /* `address` is what accept() has filled in, NULL when the program did not ask. */
-void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length);
+void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length,
+                       uint32_t births);
 
 /* dup() and relatives: `to` is now the same as `from`. */
 void tracking_copied(int from, int to);
@@ -24,8 +32,9 @@ void tracking_connecting(int fd, const struct sockaddr *address, socklen_t lengt
 /* A descriptor that came from elsewhere (SCM_RIGHTS, pidfd_getfd), socket or not. */
 void tracking_received(int fd);
 
-/* SCM_RIGHTS of a message that was received or sent. */
-void tracking_message_received(const struct msghdr *message);
+/* SCM_RIGHTS of a message that was received or sent. `peeked`: the message is still there, and
+ * holds what it carries. */
+void tracking_message_received(const struct msghdr *message, bool peeked);
 void tracking_message_sent(const struct msghdr *message);
 
 #endif

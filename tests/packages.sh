@@ -16,5 +16,5 @@ test_packages=(
 test_programs=(
     nginx:nginx redis-server:redis-server redis-cli:redis-tools memcached:memcached
     haproxy:haproxy curl:curl wget:wget python3:python3 perl:perl ruby:ruby php:php-cli
-    node:nodejs javac:default-jdk-headless sshd:openssh-server ssh:openssh-client socat:socat
+    busybox:busybox openssl:openssl tc:iproute2 node:nodejs javac:default-jdk-headless sshd:openssh-server ssh:openssh-client socat:socat
 )

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <pthread.h>
 
 #include "shim/entry/entry.h"
 #include "shim/own_fds.h"
+#include "shim/procfs.h"
 #include "shim/raw.h"
 
 EXPORT int close(int fd)
@@ -17,8 +19,14 @@ EXPORT int close(int fd)
         return -1;
     }
     struct closing closing;
+    /* close() is a cancellation point: a cancel that waits already acts before anything is done to
+     * the connection, and none comes between that and the close. */
+    if (observation_enforces())
+        pthread_testcancel();
     closing_begin(&closing, fd, "close", CALLER);
-    return closing_end(&closing, real.close(fd));
+    bool acted = closing.active && closing.observation.taken != ACTION_PASS;
+    return closing_end(&closing,
+                       acted ? (int)raw_to_errno(raw_call(SYS_close, fd)) : real.close(fd));
 }
 
 /* The next descriptor that is in the way of one call for the whole range, or -1. */
@@ -55,13 +63,22 @@ static int close_pieces(unsigned first, unsigned last, int flags, close_span *ca
     return first <= last ? call(first, last, flags) : 0;
 }
 
-EXPORT int close_range(unsigned first, unsigned last, int flags)
+int entry_close_range(unsigned first, unsigned last, int flags, typeof(close_range) *call,
+                      void *caller)
 {
     /* With CLOSE_RANGE_CLOEXEC nothing is closed now; what is wrong is for the kernel to say. */
     if (!start_maybe() || first > last || (flags & ~(int)CLOSE_RANGE_UNSHARE) != 0 ||
         !start_enter())
-        return REAL(close_range)(first, last, flags);
-    return close_pieces(first, last, flags, REAL(close_range), "close_range", CALLER);
+        return call(first, last, flags);
+    /* With CLOSE_RANGE_UNSHARE only this thread's copies go: the others hold them on. */
+    if ((flags & (int)CLOSE_RANGE_UNSHARE) != 0 && procfs_threads() != 1)
+        sockets_each(entry_shared_for_good, NULL);
+    return close_pieces(first, last, flags, call, "close_range", caller);
+}
+
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+    return entry_close_range(first, last, flags, REAL(close_range), CALLER);
 }
 
 /* closefrom() cannot fail; where close_range() is missing or refused it goes one by one. */

@@ -6,6 +6,8 @@
 #ifndef SOFTCLOSE_SHIM_ENTRY_H
 #define SOFTCLOSE_SHIM_ENTRY_H
 
+#include <sched.h>
+
 #include "shim/closing.h"
 #include "shim/real.h"
 #include "shim/sockets.h"
@@ -17,6 +19,28 @@
 /* Can dup2(from, to) succeed and close what `to` is? Nothing may be done to a connection for a call
  * that fails. Two system calls. */
 bool entry_replaces(int from, int to);
+
+/*
+ * The logic of wrappers that syscall(2) shares. `call` is the last step: the next function of that
+ * name, or the system call itself; never an exported name, which another preloaded library may have
+ * made of syscall().
+ */
+int entry_close_range(unsigned first, unsigned last, int flags, typeof(close_range) *call,
+                      void *caller);
+int entry_shutdown(int fd, int how, typeof(shutdown) *call, void *caller);
+int entry_setsockopt(int fd, int level, int name, const void *value, socklen_t length,
+                     typeof(setsockopt) *call, void *caller);
+int entry_getsockopt(int fd, int level, int name, void *value, socklen_t *length,
+                     typeof(getsockopt) *call);
+int entry_socket(int domain, int type, int protocol, typeof(socket) *call);
+int entry_socketpair(int domain, int type, int protocol, int fds[2], typeof(socketpair) *call);
+int entry_prctl(int option, const unsigned long words[4], prctl_function *call);
+int entry_unshare(int flags, typeof(unshare) *call);
+int entry_setns(int fd, int type, typeof(setns) *call);
+int entry_epoll_made(int fd);
+void entry_shared_for_good(struct socket *socket, void *unused);
+void entry_sent(const struct msghdr *message);
+void entry_received(const struct msghdr *message, int flags);
 
 /* Who called the program's function of libc: the innermost site of an event. */
 #define CALLER __builtin_return_address(0)

@@ -6,7 +6,7 @@
 #include "shim/epoll_sets.h"
 #include "shim/observation.h"
 
-static int made(int fd)
+int entry_epoll_made(int fd)
 {
     if (fd >= 0 && start_maybe() && observation_enforces() && start_enter())
         epoll_sets_add(fd);
@@ -15,10 +15,10 @@ static int made(int fd)
 
 EXPORT int epoll_create(int size)
 {
-    return made(REAL(epoll_create)(size));
+    return entry_epoll_made(REAL(epoll_create)(size));
 }
 
 EXPORT int epoll_create1(int flags)
 {
-    return made(REAL(epoll_create1)(flags));
+    return entry_epoll_made(REAL(epoll_create1)(flags));
 }

@@ -10,20 +10,27 @@
 #include "shim/ending.h"
 #include "shim/entry/entry.h"
 
-EXPORT int prctl(int option, ...)
+int entry_prctl(int option, const unsigned long words[4], prctl_function *call)
 {
-    va_list list;
-    va_start(list, option);
-    unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long);
-    unsigned long c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
-    va_end(list);
-
     /* A filter at NULL is a question whether filters are there (EFAULT). */
-    if (option != PR_SET_SECCOMP || !start_maybe() || (a == SECCOMP_MODE_FILTER && b == 0))
-        return REAL(prctl)(option, a, b, c, d);
-    bool stopped = ending_filter();
-    int result = REAL(prctl)(option, a, b, c, d);
+    bool filters = option == PR_SET_SECCOMP && start_maybe() &&
+                   !(words[0] == SECCOMP_MODE_FILTER && words[1] == 0);
+    bool stopped = filters && ending_filter();
+    int result = call(option, words[0], words[1], words[2], words[3]);
+
     if (result != 0 && stopped)
         ending_filter_failed();
     return result;
+}
+
+EXPORT int prctl(int option, ...)
+{
+    unsigned long words[4];
+    va_list list;
+
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        words[i] = va_arg(list, unsigned long);
+    va_end(list);
+    return entry_prctl(option, words, REAL(prctl));
 }

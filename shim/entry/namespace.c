@@ -8,25 +8,34 @@
 #include "shim/ending.h"
 #include "shim/entry/entry.h"
 
-static void shared_for_good(struct socket *socket, void *context)
+void entry_shared_for_good(struct socket *socket, void *context)
 {
     (void)context;
     socket->sent = true;
 }
 
+int entry_unshare(int flags, typeof(unshare) *call)
+{
+    if (start_maybe())
+        ending_thread();
+    if ((flags & CLONE_FILES) != 0 && start_maybe() && start_enter())
+        sockets_each(entry_shared_for_good, NULL); /* the other threads hold them now, too */
+    return call(flags);
+}
+
+int entry_setns(int fd, int type, typeof(setns) *call)
+{
+    if (start_maybe())
+        ending_thread();
+    return call(fd, type);
+}
+
 EXPORT int unshare(int flags)
 {
-    if (!start_maybe())
-        return REAL(unshare)(flags);
-    ending_thread();
-    if ((flags & CLONE_FILES) != 0 && start_enter())
-        sockets_each(shared_for_good, NULL); /* the other threads hold them now, too */
-    return REAL(unshare)(flags);
+    return entry_unshare(flags, REAL(unshare));
 }
 
 EXPORT int setns(int fd, int type)
 {
-    if (start_maybe())
-        ending_thread();
-    return REAL(setns)(fd, type);
+    return entry_setns(fd, type, REAL(setns));
 }

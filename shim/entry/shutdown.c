@@ -44,16 +44,21 @@ static int shutdown_end(struct observation *observation, int result)
 }
 
 /* SHUT_RD, SHUT_WR, SHUT_RDWR are 0, 1, 2: one more is the halves as bits. */
-EXPORT int shutdown(int fd, int how)
+int entry_shutdown(int fd, int how, typeof(shutdown) *call, void *caller)
 {
     struct observation observation;
 
     if (!sockets_maybe(fd) || how < SHUT_RD || how > SHUT_RDWR || !start_enter() ||
         !observation_identify(&observation, fd))
-        return REAL(shutdown)(fd, how);
-    observation_decide(&observation, OP_SHUTDOWN, (enum shut)(how + 1), 0, false, CALLER);
+        return call(fd, how);
+    observation_decide(&observation, OP_SHUTDOWN, (enum shut)(how + 1), 0, false, caller);
     bool softened = repair_shutdown(&observation);
-    return shutdown_end(&observation, softened ? 0 : REAL(shutdown)(fd, how));
+    return shutdown_end(&observation, softened ? 0 : call(fd, how));
+}
+
+EXPORT int shutdown(int fd, int how)
+{
+    return entry_shutdown(fd, how, REAL(shutdown), CALLER);
 }
 
 static void linger_asked(struct socket *socket, void *context)
@@ -94,31 +99,43 @@ static int linger_replaced(int fd, int result)
     return result;
 }
 
-EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+int entry_setsockopt(int fd, int level, int name, const void *value, socklen_t length,
+                     typeof(setsockopt) *call, void *caller)
 {
     struct observation observation;
     int error = 0;
 
     if (!sockets_maybe(fd) || level != SOL_SOCKET || name != SO_LINGER)
-        return REAL(setsockopt)(fd, level, name, value, length);
+        return call(fd, level, name, value, length);
     if (!is_zero_linger(value, length) || !start_enter() || !observation_identify(&observation, fd))
-        return linger_replaced(fd, REAL(setsockopt)(fd, level, name, value, length));
-    observation_decide(&observation, OP_LINGER, SHUT_NONE, 0, false, CALLER);
+        return linger_replaced(fd, call(fd, level, name, value, length));
+    observation_decide(&observation, OP_LINGER, SHUT_NONE, 0, false, caller);
     if (!repair_linger(&observation, &error))
-        return linger_end(&observation, REAL(setsockopt)(fd, level, name, value, length));
+        return linger_end(&observation, call(fd, level, name, value, length));
     errno = error == 0 ? errno : error;
     return linger_end(&observation, error == 0 ? 0 : -1);
 }
 
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return entry_setsockopt(fd, level, name, value, length, REAL(setsockopt), CALLER);
+}
+
 /* A forbidden linger reads back as set. */
-EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
+int entry_getsockopt(int fd, int level, int name, void *value, socklen_t *length,
+                     typeof(getsockopt) *call)
 {
     static const struct linger zero = {.l_onoff = 1, .l_linger = 0};
     struct socket socket;
-    int result = REAL(getsockopt)(fd, level, name, value, length);
+    int result = call(fd, level, name, value, length);
 
     if (result == 0 && level == SOL_SOCKET && name == SO_LINGER && sockets_maybe(fd) &&
         start_enter() && sockets_find(fd, &socket) && socket.linger_zero)
         memcpy(value, &zero, *length < sizeof zero ? *length : sizeof zero);
     return result;
+}
+
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length)
+{
+    return entry_getsockopt(fd, level, name, value, length, REAL(getsockopt));
 }

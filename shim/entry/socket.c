@@ -6,40 +6,69 @@
 #include "shim/entry/entry.h"
 #include "shim/raw.h"
 
-EXPORT int socket(int domain, int type, int protocol)
+int entry_socket(int domain, int type, int protocol, typeof(socket) *call)
 {
-    int fd = real.socket(domain, type, protocol);
+    uint32_t births = tracking_births();
+    int fd = call(domain, type, protocol);
     if (fd >= 0 && start_maybe())
-        tracking_made(fd);
+        tracking_made(fd, births);
     return fd;
 }
 
-EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+EXPORT int socket(int domain, int type, int protocol)
 {
-    int result = REAL(socketpair)(domain, type, protocol, fds);
+    return entry_socket(domain, type, protocol, real.socket);
+}
+
+int entry_socketpair(int domain, int type, int protocol, int fds[2], typeof(socketpair) *call)
+{
+    uint32_t births = tracking_births();
+    int result = call(domain, type, protocol, fds);
     if (result == 0 && start_maybe()) {
-        tracking_made(fds[0]);
-        tracking_made(fds[1]);
+        tracking_made(fds[0], births);
+        tracking_made(fds[1], births);
     }
     return result;
 }
 
-static int accepted(int listener, int fd, const struct sockaddr *address, const socklen_t *length)
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    return entry_socketpair(domain, type, protocol, fds, REAL(socketpair));
+}
+
+/* `room` is what the program gave; `*length` what the kernel would have written with enough. */
+static int accepted(int listener, int fd, const struct sockaddr *address, const socklen_t *length,
+                    socklen_t room, uint32_t births)
 {
     if (fd >= 0 && start_maybe())
-        tracking_accepted(listener, fd, length == NULL ? NULL : address,
-                          length == NULL ? 0 : *length);
+        tracking_accepted(listener, fd, length == NULL || *length > room ? NULL : address,
+                          length == NULL ? 0 : *length, births);
     return fd;
+}
+
+/* Read before the call, which overwrites it; a bad pointer is for the kernel to report. */
+static socklen_t room_of(const socklen_t *length)
+{
+    socklen_t room = 0;
+    if (length != NULL && start_maybe())
+        raw_copy(&room, length, sizeof room);
+    return room;
 }
 
 EXPORT int accept(int listener, struct sockaddr *address, socklen_t *length)
 {
-    return accepted(listener, REAL(accept)(listener, address, length), address, length);
+    uint32_t births = tracking_births();
+    socklen_t room = room_of(length);
+    return accepted(listener, REAL(accept)(listener, address, length), address, length, room,
+                    births);
 }
 
 EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, int flags)
 {
-    return accepted(listener, REAL(accept4)(listener, address, length, flags), address, length);
+    uint32_t births = tracking_births();
+    socklen_t room = room_of(length);
+    return accepted(listener, REAL(accept4)(listener, address, length, flags), address, length,
+                    room, births);
 }
 
 /* The socket is as new. */

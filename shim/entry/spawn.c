@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Children that libc starts without a fork of ours: posix_spawn(3), popen(3), system(3). */
+#include <dlfcn.h>
 #include <errno.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -10,6 +11,10 @@
 #include "shim/holders.h"
 
 extern char **environ;
+
+typedef int spawn_function(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const arguments[],
+                           char *const environment[]);
 
 static void spawning(const char *path, char *const *environment)
 {
@@ -29,22 +34,54 @@ static int spawned(int result)
     return result;
 }
 
-EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-                       const posix_spawnattr_t *attributes, char *const arguments[],
-                       char *const environment[])
+static int spawn(spawn_function *call, pid_t *pid, const char *path,
+                 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+                 char *const arguments[], char *const environment[])
 {
     if (start_maybe())
         spawning(path, environment);
-    return spawned(REAL(posix_spawn)(pid, path, actions, attributes, arguments, environment));
+    return spawned(call(pid, path, actions, attributes, arguments, environment));
 }
 
-EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-                        const posix_spawnattr_t *attributes, char *const arguments[],
-                        char *const environment[])
+/* NEW(name) stands for the version that programs are linked with today, OLD(name) for the one from
+ * before glibc 2.15, which runs a script without an interpreter line by /bin/sh. Where there never
+ * was an old one, only the new one is made. */
+#if defined(__x86_64__)
+#define OLD_VERSION "GLIBC_2.2.5"
+#define SPAWN_NAME(name) new_##name
+#define SPAWN_VERSIONS(name)                                                                       \
+    __asm__(".symver new_" #name ", " #name "@@GLIBC_2.15");                                       \
+    __asm__(".symver old_" #name ", " #name "@" OLD_VERSION);                                      \
+    spawn_function new_##name, old_##name;                                                         \
+    EXPORT int old_##name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, \
+                          const posix_spawnattr_t *attributes, char *const arguments[],            \
+                          char *const environment[])                                               \
+    {                                                                                              \
+        return spawn((spawn_function *)dlvsym(RTLD_NEXT, #name, OLD_VERSION), pid, path, actions,  \
+                     attributes, arguments, environment);                                          \
+    }
+#else
+#define SPAWN_NAME(name) name
+#define SPAWN_VERSIONS(name)
+#endif
+
+SPAWN_VERSIONS(posix_spawn)
+SPAWN_VERSIONS(posix_spawnp)
+
+EXPORT int SPAWN_NAME(posix_spawn)(pid_t *pid, const char *path,
+                                   const posix_spawn_file_actions_t *actions,
+                                   const posix_spawnattr_t *attributes, char *const arguments[],
+                                   char *const environment[])
 {
-    if (start_maybe())
-        spawning(file, environment);
-    return spawned(REAL(posix_spawnp)(pid, file, actions, attributes, arguments, environment));
+    return spawn(REAL(posix_spawn), pid, path, actions, attributes, arguments, environment);
+}
+
+EXPORT int SPAWN_NAME(posix_spawnp)(pid_t *pid, const char *file,
+                                    const posix_spawn_file_actions_t *actions,
+                                    const posix_spawnattr_t *attributes, char *const arguments[],
+                                    char *const environment[])
+{
+    return spawn(REAL(posix_spawnp), pid, file, actions, attributes, arguments, environment);
 }
 
 EXPORT FILE *popen(const char *command, const char *type)

@@ -15,12 +15,12 @@ static int number_of(FILE *stream)
 }
 
 /* What the program has written goes out before the half-close. A failure is for fclose() to say. */
-static void flush_first(FILE *stream)
+static bool flush_first(FILE *stream)
 {
     int error = errno;
-    if (observation_enforces())
-        fflush(stream);
+    bool flushed = !observation_enforces() || fflush(stream) == 0;
     errno = error;
+    return flushed;
 }
 
 EXPORT int fclose(FILE *stream)
@@ -29,8 +29,8 @@ EXPORT int fclose(FILE *stream)
     if (fd < 0 || !sockets_maybe(fd))
         return REAL(fclose)(stream);
     struct closing closing;
-    flush_first(stream);
-    closing_begin(&closing, fd, "fclose", CALLER);
+    closing.observe_only = !flush_first(stream);
+    closing_begin_stream(&closing, fd, "fclose", CALLER);
     return closing_end_if_gone(&closing, REAL(fclose)(stream));
 }
 
@@ -41,8 +41,8 @@ static FILE *reopen(typeof(freopen) *call, const char *path, const char *mode, F
     if (fd < 0 || !sockets_maybe(fd))
         return call(path, mode, stream);
     struct closing closing;
-    flush_first(stream);
-    closing_begin(&closing, fd, "freopen", caller);
+    closing.observe_only = !flush_first(stream);
+    closing_begin_stream(&closing, fd, "freopen", caller);
     FILE *result = call(path, mode, stream);
     closing_end_if_gone(&closing, result == NULL ? -1 : 0);
     return result;

@@ -64,36 +64,95 @@ static long copied(const struct words *w, long to)
     return to;
 }
 
-/* The calls whose wrapper does all that is needed, errno and return value included. */
-static bool wrapped(long number, const struct words *w, long *result)
+/* The system calls themselves, in the shape of libc's functions. */
+static int raw_close_range(unsigned first, unsigned last, int flags)
 {
+    return (int)real.syscall(SYS_close_range, first, last, flags);
+}
+
+static int raw_shutdown(int fd, int how)
+{
+    return (int)real.syscall(SYS_shutdown, fd, how);
+}
+
+static int raw_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return (int)real.syscall(SYS_setsockopt, fd, level, name, value, length);
+}
+
+static int raw_getsockopt(int fd, int level, int name, void *restrict value,
+                          socklen_t *restrict length)
+{
+    return (int)real.syscall(SYS_getsockopt, fd, level, name, value, length);
+}
+
+static int raw_socket(int domain, int type, int protocol)
+{
+    return (int)real.syscall(SYS_socket, domain, type, protocol);
+}
+
+static int raw_socketpair(int domain, int type, int protocol, int fds[2])
+{
+    return (int)real.syscall(SYS_socketpair, domain, type, protocol, fds);
+}
+
+static int raw_prctl(int option, ...)
+{
+    unsigned long words[4];
+    va_list list;
+
+    va_start(list, option);
+    for (int i = 0; i < 4; i++)
+        words[i] = va_arg(list, unsigned long);
+    va_end(list);
+    return (int)real.syscall(SYS_prctl, option, words[0], words[1], words[2], words[3]);
+}
+
+static int raw_unshare(int flags)
+{
+    return (int)real.syscall(SYS_unshare, flags);
+}
+
+static int raw_setns(int fd, int type)
+{
+    return (int)real.syscall(SYS_setns, fd, type);
+}
+
+/* The calls whose logic is that of the wrapper of the same name. */
+static bool wrapped(long number, const struct words *w, long *result, void *caller)
+{
+    const unsigned long words[4] = {(unsigned long)w->b, (unsigned long)w->c, (unsigned long)w->d,
+                                    (unsigned long)w->e};
+    int a = (int)w->a, b = (int)w->b, c = (int)w->c;
+
     switch (number) {
     case SYS_close_range:
-        *result = close_range((unsigned)w->a, (unsigned)w->b, (int)w->c);
+        *result = entry_close_range((unsigned)a, (unsigned)b, c, raw_close_range, caller);
         return true;
     case SYS_shutdown:
-        *result = shutdown((int)w->a, (int)w->b);
-        return true;
-    case SYS_prctl:
-        *result = prctl((int)w->a, w->b, w->c, w->d, w->e);
-        return true;
-    case SYS_unshare:
-        *result = unshare((int)w->a);
-        return true;
-    case SYS_setns:
-        *result = setns((int)w->a, (int)w->b);
+        *result = entry_shutdown(a, b, raw_shutdown, caller);
         return true;
     case SYS_setsockopt:
-        *result = setsockopt((int)w->a, (int)w->b, (int)w->c, (const void *)w->d, (socklen_t)w->e);
+        *result =
+            entry_setsockopt(a, b, c, (const void *)w->d, (socklen_t)w->e, raw_setsockopt, caller);
         return true;
     case SYS_getsockopt:
-        *result = getsockopt((int)w->a, (int)w->b, (int)w->c, (void *)w->d, (socklen_t *)w->e);
+        *result = entry_getsockopt(a, b, c, (void *)w->d, (socklen_t *)w->e, raw_getsockopt);
         return true;
     case SYS_socket:
-        *result = socket((int)w->a, (int)w->b, (int)w->c);
+        *result = entry_socket(a, b, c, raw_socket);
         return true;
     case SYS_socketpair:
-        *result = socketpair((int)w->a, (int)w->b, (int)w->c, (int *)w->d);
+        *result = entry_socketpair(a, b, c, (int *)w->d, raw_socketpair);
+        return true;
+    case SYS_prctl:
+        *result = entry_prctl(a, words, raw_prctl);
+        return true;
+    case SYS_unshare:
+        *result = entry_unshare(a, raw_unshare);
+        return true;
+    case SYS_setns:
+        *result = entry_setns(a, b, raw_setns);
         return true;
     default:
         return false;
@@ -140,6 +199,7 @@ static long filter(long number, const struct words *w)
 
 static long observed(long number, const struct words *w, void *caller)
 {
+    uint32_t births;
     long result;
 
     switch (number) {
@@ -157,17 +217,27 @@ static long observed(long number, const struct words *w, void *caller)
         return w->b == F_DUPFD || w->b == F_DUPFD_CLOEXEC ? copied(w, result) : result;
 #ifdef SYS_epoll_create
     case SYS_epoll_create:
-        return epoll_create((int)w->a);
 #endif
     case SYS_epoll_create1:
-        return epoll_create1((int)w->a);
+        return entry_epoll_made((int)pass(number, w));
 #ifdef SYS_accept
     case SYS_accept:
 #endif
     case SYS_accept4:
+        births = tracking_births();
         result = pass(number, w);
         if (result >= 0)
-            tracking_accepted((int)w->a, (int)result, NULL, 0);
+            tracking_accepted((int)w->a, (int)result, NULL, 0, births);
+        return result;
+    case SYS_sendmsg:
+        result = pass(number, w);
+        if (result >= 0)
+            entry_sent((const struct msghdr *)w->b);
+        return result;
+    case SYS_recvmsg:
+        result = pass(number, w);
+        if (result >= 0)
+            entry_received((const struct msghdr *)w->b, (int)w->c);
         return result;
     case SYS_pidfd_getfd:
         result = pass(number, w);
@@ -188,7 +258,7 @@ static long observed(long number, const struct words *w, void *caller)
         return cloned(number, w, 0);
 #endif
     default:
-        return wrapped(number, w, &result) ? result : pass(number, w);
+        return wrapped(number, w, &result, caller) ? result : pass(number, w);
     }
 }
 

@@ -5,6 +5,8 @@
  *   matrix               under audit: is what the log predicts what the kernel did?
  *   matrix --native      without softclose: what does the kernel do?
  *   matrix --unchanged   both: does anything differ?
+ *   matrix --enforce     under enforce: no reset, and the peer has everything and the end?
+ *   --late MS            how long the peer goes on sending after the close (enforce; 1000)
  *   --only GLOB          of "situation/proto/road", e.g. 'unread/tcp4/x' with * for x
  *   --jobs N, --verbose
  *
@@ -12,6 +14,8 @@
  * it cannot be run here.
  */
 #include "matrix.h"
+
+#include "cure.h"
 
 #include <fnmatch.h>
 #include <getopt.h>
@@ -44,12 +48,14 @@ static void prepare_cell(struct cell *cell, bool available, enum mode mode)
 {
     const struct situation *situation = cell->situation;
     bool senseless = has_word(situation->skip, cell->road->name);
-    bool limit = situation->limit != NULL && mode == PREDICT;
+    const char *limit = mode == PREDICT   ? situation->limit
+                        : mode == ENFORCE ? cure_limit(situation, cell->proto)
+                                          : NULL;
     cell->verdict = available && !senseless && !limit ? UNREACHED : SKIPPED;
     snprintf(cell->why, sizeof cell->why, "%s",
              !available  ? "no such sockets on this machine"
              : senseless ? situation->why
-             : limit     ? situation->limit
+             : limit     ? limit
                          : "not played");
 }
 
@@ -120,7 +126,7 @@ static void print_details(const struct options *options, const struct cell *cell
 
 static int print_score(const struct options *options, const struct cell *cells, size_t count)
 {
-    static const char *const titles[] = {"matrix", "native", "unchanged"};
+    static const char *const titles[] = {"matrix", "native", "unchanged", "enforce"};
     size_t tally[VERDICTS] = {0};
     for (size_t i = 0; i < count; i++)
         tally[cells[i].verdict]++;
@@ -131,6 +137,10 @@ static int print_score(const struct options *options, const struct cell *cells, 
     if (options->mode == UNCHANGED)
         printf("unchanged: %zu compared, %zu differing, %zu not reached, %zu played again\n",
                played, tally[WRONG], tally[UNREACHED], replayed);
+    else if (options->mode == ENFORCE)
+        printf("enforce: %zu of %zu cells cured, %zu reset, %zu otherwise wrong, %zu not reached, "
+               "%zu skipped\n",
+               tally[RIGHT], played, tally[MISSED], tally[WRONG], tally[UNREACHED], tally[SKIPPED]);
     else
         printf("%s: %zu of %zu cells right, %zu false alarms, %zu missed, %zu otherwise wrong, "
                "%zu not reached, %zu skipped\n",
@@ -143,6 +153,7 @@ static bool read_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
         {"native", no_argument, NULL, 'n'},     {"unchanged", no_argument, NULL, 'u'},
+        {"enforce", no_argument, NULL, 'e'},    {"late", required_argument, NULL, 'l'},
         {"only", required_argument, NULL, 'o'}, {"jobs", required_argument, NULL, 'j'},
         {"verbose", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
     int option;
@@ -153,6 +164,12 @@ static bool read_options(int argc, char **argv, struct options *options)
             break;
         case 'u':
             options->mode = UNCHANGED;
+            break;
+        case 'e':
+            options->mode = ENFORCE;
+            break;
+        case 'l':
+            options->late_ms = (int)strtol(optarg, NULL, 10);
             break;
         case 'o':
             options->only = optarg;
@@ -167,14 +184,15 @@ static bool read_options(int argc, char **argv, struct options *options)
             return false;
         }
     }
-    return optind == argc && options->jobs >= 1 && options->jobs <= 8;
+    return optind == argc && options->jobs >= 1 && options->jobs <= 16;
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {.jobs = 2, .shim = getenv("SOFTCLOSE_LIB")};
+    struct options options = {.jobs = 2, .late_ms = 1000, .shim = getenv("SOFTCLOSE_LIB")};
     if (!read_options(argc, argv, &options)) {
-        fputs("usage: matrix [--native|--unchanged] [--only GLOB] [--jobs 1-8] [--verbose]\n",
+        fputs("usage: matrix [--native|--unchanged|--enforce] [--late MS] [--only GLOB]\n"
+              "              [--jobs 1-16] [--verbose]\n",
               stderr);
         return 2;
     }

@@ -4,7 +4,7 @@
 
 #include "judge.h"
 
-enum mode { PREDICT, NATIVE, UNCHANGED };
+enum mode { PREDICT, NATIVE, UNCHANGED, ENFORCE };
 
 struct cell {
     const struct situation *situation;
@@ -20,6 +20,7 @@ struct options {
     const char *only; /* glob on "situation/proto/road" */
     const char *shim;
     int jobs;
+    int late_ms; /* how long the peer goes on sending, for ENFORCE */
     bool verbose;
 };
 

@@ -102,6 +102,17 @@ bool oracle_await_tcp_state(int family, uint16_t port, const char *state)
     return reached;
 }
 
+bool oracle_await_tcp_gone(int family, uint16_t port)
+{
+    struct timespec since = {0};
+    bool gone;
+    do {
+        const char *state = oracle_tcp_state(family, port);
+        gone = strcmp(state, "CLOSE") == 0 || strcmp(state, "TIME_WAIT") == 0;
+    } while (!gone && oracle_again(&since, ORACLE_WAIT_MS));
+    return gone;
+}
+
 static uint16_t checksum(const void *data, size_t size, uint32_t sum)
 {
     const uint8_t *bytes = data;

@@ -56,6 +56,9 @@ bool tracer_make(int number);
  * together with the instances. */
 const char *tracer_log(int number);
 
+/* The process that made the instances, 0 = none. */
+pid_t tracer_owner(void);
+
 bool tracer_open(struct tracer *tracer, int number);
 void tracer_worker(pid_t pid);
 void tracer_worker_done(pid_t pid);
@@ -77,6 +80,9 @@ bool oracle_namespace(const char *address);
  * sockets left out; "CLOSE" when there is none any more. */
 const char *oracle_tcp_state(int family, uint16_t port);
 bool oracle_await_tcp_state(int family, uint16_t port, const char *state);
+
+/* Until none is left but in TIME_WAIT: both sides have finished, or one has reset. */
+bool oracle_await_tcp_gone(int family, uint16_t port);
 
 /* Answer a SYN that was dropped: SYN-ACK from address:source to address:target. */
 bool oracle_send_syn_ack(int family, const char *address, uint16_t source, uint16_t target);

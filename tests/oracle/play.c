@@ -205,6 +205,12 @@ static bool one_step(struct stage *stage, const char *step)
                      stage->scenario->resets_late, &stage->truth->late);
         return true;
     }
+    if (strcmp(words[0], "release") == 0)
+        return program_release(&stage->program), true;
+    if (strcmp(words[0], "gone") == 0)
+        return oracle_await_tcp_gone(stage->peer.family, stage->truth->port) ||
+               failed(stage, "not over but in %s",
+                      oracle_tcp_state(stage->peer.family, stage->truth->port));
     return failed(stage, "unknown step \"%s\"", step);
 }
 
@@ -252,7 +258,7 @@ static bool close_by_road(struct stage *stage)
 /* 2048 scenarios of each of 8191 processes; 127.0.0.1 and its neighbours are never among them. */
 static void choose_address(struct stage *stage)
 {
-    unsigned id = 16 + (unsigned)(getppid() % 8191) * 2048 + stage->scenario->number % 2032;
+    unsigned id = 16 + (unsigned)(tracer_owner() % 8191) * 2048 + stage->scenario->number % 2032;
     if (stage->scenario->proto == TCP6)
         snprintf(stage->address, sizeof stage->address, "fd5c::%x:%x", 1 + (id >> 16),
                  1 + (id & 0xffff));
@@ -272,20 +278,27 @@ bool play(const struct scenario *scenario, struct tracer *tracer, struct truth *
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!oracle_namespace(stage.address))
         return failed(&stage, "no network namespace");
-    if (!program_start(&stage.program, proto_here_name(scenario->proto), scenario->shim,
-                       scenario->log))
+    if (!program_start(&stage.program, scenario))
         return failed(&stage, "the program could not be started");
     truth->pid = stage.program.pid;
+    /* What others have reset before this has begun is none of ours, lost or not. */
+    struct resets earlier = {.count = 0};
+    tracer_collect(tracer, stage.address, &earlier);
     if (steps(&stage, scenario->before) && close_by_road(&stage) &&
         steps(&stage, scenario->after) && scenario->blocks)
         came_back(&stage);
     collect(&stage);
     oracle_counters(&truth->counters);
+    bool open = strcmp(truth->end, "open") == 0;
+    if (open && scenario->finally) {
+        stage.peer.end = truth->last_end;
+        steps(&stage, scenario->finally);
+    }
     if (!program_finish(&stage.program, truth))
         failed(&stage, "the program did not end");
     truth->received = stage.peer.received;
     tracer_collect(tracer, stage.address, &truth->last);
-    if (strcmp(truth->end, "open") == 0) {
+    if (open && !scenario->finally) {
         stage.peer.end = truth->last_end;
         peer_do(&stage.peer, "end", 0);
     }

@@ -14,10 +14,13 @@
  *   peer send N | urgent | record | shut | reset | close
  *   peer end                    read until the end and note how it came
  *   peer late N                 send when the program has closed or shut; note what became of it
+ *   peer flood MS               go on sending so long, each piece when the one before has arrived
  *   peer ping                   read until the holder's byte has arrived
  *   holder ping                 another holder of the socket sends a byte
  *   await STATE                 the program's TCP socket, as the kernel shows it
  *   syn-ack                     answer the SYN at last
+ *   release                     tell the program and its child to end; they may take their time
+ *   gone                        both sides of the program's connections have finished
  */
 #ifndef SOFTCLOSE_TESTS_PLAY_H
 #define SOFTCLOSE_TESTS_PLAY_H
@@ -34,13 +37,16 @@ bool proto_here_available(enum proto_here proto);
 struct scenario {
     enum proto_here proto;
     const char *before, *after; /* steps before and after the close */
-    const char *road;           /* of closer.h */
-    bool ends;                  /* by that road the process ends */
-    bool blocks;                /* the close may not come back before the steps after it are done */
-    size_t resets_at_close;     /* how many to wait for */
+    const char *finally; /* steps while the program comes to its end, NULL = read if it was open */
+    const char *road;    /* of closer.h */
+    bool ends;           /* by that road the process ends */
+    bool blocks;         /* the close may not come back before the steps after it are done */
+    size_t resets_at_close; /* how many to wait for */
     size_t resets_late;
     unsigned number;  /* makes the address unique among those that run at the same time */
-    const char *shim; /* preload this library in audit mode, NULL = run natively */
+    const char *shim; /* preload this library, NULL = run natively */
+    const char *mode; /* SOFTCLOSE, NULL = audit */
+    const char *set;  /* SOFTCLOSE_SET, NULL = none */
     const char *log;  /* its log */
 };
 
@@ -77,10 +83,11 @@ struct program {
 
 enum answer { ANSWER_OK, ANSWER_NO, ANSWER_GONE };
 
-bool program_start(struct program *program, const char *proto, const char *shim, const char *log);
+bool program_start(struct program *program, const struct scenario *scenario);
 bool program_tell(const struct program *program, const char *command);
 enum answer program_answer(const struct program *program, long *number);
 enum answer program_ask(const struct program *program, const char *command, long *number);
+void program_release(struct program *program); /* no more commands, no more holders */
 bool program_finish(struct program *program, struct truth *truth);
 
 /* the peer ---------------------------------------------------------------------------------- */

@@ -40,30 +40,32 @@ static void settle_descriptors(const int wanted[6])
     close_range(6, ~0U, 0);
 }
 
-static void settle_environment(const char *shim, const char *log)
+static void settle_environment(const struct scenario *scenario)
 {
     clearenv();
-    if (shim) {
-        setenv("LD_PRELOAD", shim, 1);
-        setenv("SOFTCLOSE", "audit", 1);
-        setenv("SOFTCLOSE_LOG", log, 1);
+    if (scenario->shim) {
+        setenv("LD_PRELOAD", scenario->shim, 1);
+        setenv("SOFTCLOSE", scenario->mode ? scenario->mode : "audit", 1);
+        setenv("SOFTCLOSE_LOG", scenario->log, 1);
+        if (scenario->set)
+            setenv("SOFTCLOSE_SET", scenario->set, 1);
     }
 }
 
-static void become(const char *proto, const int wanted[6], const char *shim, const char *log)
+static void become(const struct scenario *scenario, const int wanted[6])
 {
-    char *const argv[] = {(char[]){"closer"}, strdup(proto), NULL};
+    char *const argv[] = {(char[]){"closer"}, strdup(proto_here_name(scenario->proto)), NULL};
     const char *path = closer_path();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int number = 1; number < 32; number++)
         signal(number, SIG_DFL);
     settle_descriptors(wanted);
-    settle_environment(shim, log);
+    settle_environment(scenario);
     execve(path, argv, environ);
     _exit(127);
 }
 
-bool program_start(struct program *program, const char *proto, const char *shim, const char *log)
+bool program_start(struct program *program, const struct scenario *scenario)
 {
     int commands[2], answers[2], hold[2];
     *program = (struct program){.pid = -1};
@@ -76,7 +78,7 @@ bool program_start(struct program *program, const char *proto, const char *shim,
     int wanted[6] = {null, program->out, program->err, commands[0], answers[1], hold[1]};
     program->pid = fork();
     if (program->pid == 0)
-        become(proto, wanted, shim, log);
+        become(scenario, wanted);
     close(null);
     close(commands[0]);
     close(answers[1]);
@@ -139,6 +141,15 @@ static void slurp(int fd, char *out, size_t size)
     close(fd);
 }
 
+void program_release(struct program *program)
+{
+    if (program->commands >= 0)
+        close(program->commands);
+    if (program->hold >= 0)
+        close(program->hold);
+    program->commands = program->hold = -1;
+}
+
 /* No more commands and no holders: it ends by itself, and so does a child it may have left. */
 bool program_finish(struct program *program, struct truth *truth)
 {
@@ -146,8 +157,7 @@ bool program_finish(struct program *program, struct truth *truth)
     bool ended = true;
     if (program->pid <= 0)
         return false;
-    close(program->commands);
-    close(program->hold);
+    program_release(program);
     if (poll(&poll_fd, 1, 2 * ORACLE_WAIT_MS) != 1) {
         kill(program->pid, SIGKILL);
         ended = false;

@@ -111,6 +111,11 @@ void tracer_remove_all(void)
     rmdir(directory);
 }
 
+pid_t tracer_owner(void)
+{
+    return owner;
+}
+
 const char *tracer_log(int number)
 {
     return logs[number];
@@ -145,7 +150,7 @@ bool tracer_make(int number)
         made[number][0] = '\0';
         return false;
     }
-    return write_file(made[number], "buffer_size_kb", "256") &&
+    return write_file(made[number], "buffer_size_kb", "1024") &&
            write_file(made[number], "events/tcp/tcp_send_reset/enable", "1");
 }
 

@@ -2,13 +2,18 @@
 /* Workers play the cells: one process each, because each is in a network namespace of its own. */
 #include "matrix.h"
 
+#include "cure.h"
+
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +43,10 @@ static bool play_cell(struct work *work, size_t number, const char *log, struct 
                                 .number = (unsigned)number,
                                 .shim = log ? work->options->shim : NULL,
                                 .log = log};
+    char steps[200];
+    if (work->options->mode == ENFORCE)
+        cure_scenario(cell->situation, cell->road, cell->proto, work->options->late_ms, &scenario,
+                      steps, sizeof steps);
     return play(&scenario, &work->tracer, truth);
 }
 
@@ -61,6 +70,22 @@ static void predict_cell(struct work *work, struct cell *cell, const char *log)
              truth_text(&work->truth, kernel, sizeof kernel), prediction->line);
 }
 
+/* What softclose did, beside what came of it. */
+static void cure_cell(struct work *work, struct cell *cell)
+{
+    char line[700];
+    cell->verdict = judge_cure(cell->situation, cell->road, cell->proto, &work->truth, cell->why);
+    FILE *log = cell->verdict == RIGHT ? NULL : fopen(work->log, "re");
+    while (log && fgets(line, sizeof line, log)) {
+        size_t length = strlen(cell->why);
+        line[strcspn(line, "\n")] = '\0';
+        if (strstr(line, "\"event\":\"process\"") == NULL)
+            snprintf(cell->why + length, WHY - length, "\n    event: %s", line);
+    }
+    if (log)
+        fclose(log);
+}
+
 static void play_once(struct work *work, size_t number)
 {
     struct cell *cell = &work->cells[number];
@@ -76,6 +101,8 @@ static void play_once(struct work *work, size_t number)
     play_cell(work, number, work->log, &work->truth);
     if (work->options->mode == UNCHANGED)
         cell->verdict = judge_unchanged(cell->situation, &work->native, &work->truth, cell->why);
+    else if (work->options->mode == ENFORCE)
+        cure_cell(work, cell);
     else
         predict_cell(work, cell, work->log);
     unlink(work->log);
@@ -94,6 +121,18 @@ static void one_cell(struct work *work, size_t number)
         work->cells[number].replays++;
         play_once(work, number);
     }
+}
+
+/* In a PID namespace of its own, where every process can be looked into: whether a socket has other
+ * holders must not depend on what else runs on this machine. */
+static pid_t fork_apart(void)
+{
+    pid_t pid =
+        (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0 && (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+                     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0))
+        _exit(1);
+    return pid;
 }
 
 static void work_on(struct work *work, int worker)
@@ -124,7 +163,7 @@ bool play_all(const struct options *options, struct cell *cells, size_t count)
     for (int i = 0; i < options->jobs && done; i++)
         done = tracer_make(i);
     for (int i = 0; i < options->jobs && done; i++) {
-        pid_t pid = fork();
+        pid_t pid = options->mode == ENFORCE ? fork_apart() : fork();
         if (pid == 0)
             work_on(&work, i);
         tracer_worker(pid);
