@@ -64,11 +64,11 @@ static void ruled_out(struct socket *socket, void *context)
     socket->elsewhere = false;
 }
 
-enum holders holders_search(int fd, const struct socket *socket)
+enum holders holders_search(int fd, const struct socket *socket, bool ending)
 {
     uint32_t generation = holders_generation();
 
-    switch (procfs_held(facts_inode(fd))) {
+    switch (procfs_held(facts_inode(fd), ending ? PROCFS_ALL_OWN : (int)socket->descriptors)) {
     case PROCFS_YES:
         return HOLDERS_SHARED;
     case PROCFS_NO:

@@ -24,8 +24,8 @@ void holders_stay(const struct socket *socket);
  * socket came from, may hold it: holders_search() can tell. */
 enum holders holders_of(int fd, const struct socket *socket);
 
-/* Looks through /proc once. */
-enum holders holders_search(int fd, const struct socket *socket);
+/* Looks through /proc once. `ending`: every descriptor of this process goes, not only this one. */
+enum holders holders_search(int fd, const struct socket *socket, bool ending);
 
 /* A child is about to get a copy of every descriptor (posix_spawn, popen, system, vfork and exec):
  * until shown otherwise it holds what is open now. One atomic addition, nothing else: this is also

@@ -125,7 +125,7 @@ void observation_decide(struct observation *observation, enum operation op, enum
     observation->taken = ACTION_PASS;
     observation->verdict = decide(settings, facts);
     if (facts->holders == HOLDERS_UNKNOWN && search_matters(observation)) {
-        facts->holders = holders_search(observation->fd, &observation->socket);
+        facts->holders = holders_search(observation->fd, &observation->socket, at_exit);
         if (facts->holders == HOLDERS_UNKNOWN)
             note_unknown();
         observation->verdict = decide(settings, facts);

@@ -164,7 +164,7 @@ static pid_t number_from(const char *name)
     return *name == '\0' ? pid : 0;
 }
 
-static enum procfs_answer search(int proc, uint64_t inode)
+static enum procfs_answer search(int proc, uint64_t inode, int own)
 {
     enum procfs_answer answer = PROCFS_NO;
     bool saw_first = false;
@@ -181,7 +181,9 @@ static enum procfs_answer search(int proc, uint64_t inode)
             if (pid == 0)
                 continue;
             saw_first |= pid == 1;
-            enum procfs_answer one = count_steadily(pid, inode, pid == process_pid() ? 2 : 1);
+            if (pid == process_pid() && own == PROCFS_ALL_OWN)
+                continue;
+            enum procfs_answer one = count_steadily(pid, inode, pid == process_pid() ? own + 1 : 1);
             if (one == PROCFS_YES)
                 return PROCFS_YES;
             if (one == PROCFS_UNKNOWN)
@@ -192,7 +194,7 @@ static enum procfs_answer search(int proc, uint64_t inode)
     return length < 0 || !saw_first ? PROCFS_UNKNOWN : answer;
 }
 
-enum procfs_answer procfs_held(uint64_t inode)
+enum procfs_answer procfs_held(uint64_t inode, int own)
 {
     /* After a process that could not be read the next search would find it again. */
     static const uint64_t FUTILE_NS = 1000000000;
@@ -215,7 +217,7 @@ enum procfs_answer procfs_held(uint64_t inode)
             own_fds_keep(OWN_PROC, (int)fd, false);
     }
     if (own_fds_get(OWN_PROC) >= 0)
-        answer = search(own_fds_get(OWN_PROC), inode);
+        answer = search(own_fds_get(OWN_PROC), inode, own);
     if (answer == PROCFS_UNKNOWN)
         __atomic_store_n(&futile_until, now + FUTILE_NS, __ATOMIC_RELAXED);
     __atomic_clear(&searching, __ATOMIC_RELEASE);

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* For procfs_held(): whatever this process has of it goes, too. */
+enum { PROCFS_ALL_OWN = -1 };
+
 enum procfs_answer { PROCFS_NO, PROCFS_YES, PROCFS_UNKNOWN };
 
 /* Opens /proc for procfs_held(). False: it can only ever answer PROCFS_UNKNOWN. */
@@ -31,9 +34,9 @@ unsigned procfs_threads(void);
 /* Has the process a descriptor of the socket with this sockfs inode? */
 enum procfs_answer procfs_holds(pid_t pid, uint64_t inode);
 
-/* Has any other process, or has this one more than one descriptor of it? About 20 us a process;
+/* Has any other process, or has this one more than `own` descriptors of it? About 20 us a process;
  * unknown when one could not be read. */
-enum procfs_answer procfs_held(uint64_t inode);
+enum procfs_answer procfs_held(uint64_t inode, int own);
 
 /* Calls `each` for the calling process's own open descriptors (start only: it opens a directory).
  * False when /proc/self/fd cannot be read. */

@@ -45,16 +45,19 @@ closes_of()
 
 # Known limit: a handler that leaves softclose's own few instructions by siglongjmp() leaves counts
 # behind, and a handful of later closes is told as "shared". Nothing hangs, slows down or is lost.
-@test "handlers that leave by siglongjmp: afterwards nearly everything is told" {
+@test "handlers that leave by siglongjmp: afterwards everything is told" {
     run audited timeout 120 "$P/storm" --seconds 2 --jump
     assert_success
     closes_of "$output" >/dev/null
     port=$(sed -n 's/^afterwards: port \([0-9]*\), 200 resets$/\1/p' <<<"$output")
     [ -n "$port" ]
-    told=$(grep "\"local\":\"127.0.0.1:$port\"" "$LOG" | grep '"role":"accepted"' |
-        grep -c '"outcome":"reset"' || :)
-    figure "$(grep -o 'afterwards: [0-9]* us.*' <<<"$output"), $told of 200 resets told"
-    [ "$told" -ge 180 ]
+    grep "\"local\":\"127.0.0.1:$port\"" "$LOG" | grep '"outcome":"reset"' >afterwards || :
+    told=$(wc -l <afterwards)
+    # Known limit: the part of the table that a jump has left torn knows no more history.
+    inherited=$(grep -c '"role":"inherited"' afterwards || :)
+    figure "$(grep -o 'afterwards: [0-9]* us.*' <<<"$output"), $told of 200 resets told," \
+        "$inherited without history"
+    assert_equal "$told" 200
 }
 
 @test "how much stack a close needs" {

@@ -193,19 +193,22 @@ static long now_ms(void)
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A piece every few milliseconds for that long, and one at least; the first failure is noted. */
-static bool flood(struct peer *peer, int fd, int ms)
+/* A piece on each connection every few milliseconds for that long, and one at least; the first
+ * failure is noted. */
+static bool flood(struct peer *peer, int ms)
 {
     static const char data[512];
     const struct timespec pause = {.tv_nsec = 5000000};
     const long until = now_ms() + ms;
     do {
-        if (send(fd, data, sizeof data, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-            note(peer, strerrorname_np(errno));
-            return true;
+        for (size_t i = 0; i < peer->count; i++) {
+            if (send(peer->fds[i], data, sizeof data, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+                note(peer, strerrorname_np(errno));
+                return true;
+            }
+            if (peer->family != AF_UNIX)
+                await_settled(peer->fds[i]);
         }
-        if (peer->family != AF_UNIX)
-            await_settled(fd);
         nanosleep(&pause, NULL);
     } while (now_ms() < until);
     return true;
@@ -258,10 +261,8 @@ bool peer_do(struct peer *peer, const char *verb, int number)
         return send_late(peer, fd, number);
     if (strcmp(verb, "ping") == 0)
         return read_ping(peer, fd), true;
-    for (size_t i = 0; strcmp(verb, "flood") == 0 && i < peer->count; i++)
-        flood(peer, peer->fds[i], number);
     if (strcmp(verb, "flood") == 0)
-        return true;
+        return flood(peer, number);
     for (size_t i = 0; strcmp(verb, "end") == 0 && i < peer->count; i++)
         read_to_end(peer, peer->fds[i]);
     return strcmp(verb, "end") == 0;
