@@ -23,7 +23,7 @@ struct run {
     struct run_options options;
     char path[PATH_MAX]; /* of the program */
     const char *name;    /* its last part, %e */
-    char *library;
+    char *shim;
     const char *log_given;
     enum log_kind log_kind;
     time_t start;
@@ -143,7 +143,7 @@ static int64_t prepare(void *context)
     else if (setenv("SOFTCLOSE", options->mode == MODE_ENFORCE ? "enforce" : "audit", 1) ||
              setenv("SOFTCLOSE_LOG", log, 1) || (policy && setenv("SOFTCLOSE_POLICY", policy, 1)) ||
              (options->set && setenv("SOFTCLOSE_SET", options->set, 1)) ||
-             !library_preload(run->library))
+             !library_preload(run->shim))
         size = -ENOMEM;
     free(policy);
     free(log);
@@ -272,7 +272,7 @@ int cmd_run(int argc, char **argv)
     if (status == 0 && run.options.program) {
         status = STATUS_FAILED;
         if (run_options_check_policy(&run.options) && choose_log(&run) &&
-            (run.library = library_find())) {
+            (run.shim = library_find())) {
             struct launch launch = {
                 .path = run.path,
                 .argv = run.options.program,
@@ -288,7 +288,7 @@ int cmd_run(int argc, char **argv)
             }
         }
     }
-    free(run.library);
+    free(run.shim);
     run_options_free(&run.options);
     return status;
 }
