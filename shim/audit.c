@@ -31,7 +31,8 @@ static size_t modules_told;
 
 static char *claim(unsigned index)
 {
-    holders[index] = (struct holder){process_thread(), process_now()};
+    holders[index].since = process_now();
+    __atomic_store_n(&holders[index].thread, process_thread(), __ATOMIC_RELEASE);
     return buffers[index];
 }
 
@@ -41,9 +42,13 @@ static char *reclaim(void)
 {
     enum { LONG_NS = 1000000000 };
 
-    for (unsigned i = 0; i < BUFFERS; i++)
-        if (holders[i].thread == process_thread() || process_now() - holders[i].since > LONG_NS)
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        pid_t thread = __atomic_load_n(&holders[i].thread, __ATOMIC_ACQUIRE);
+        /* 0: somebody is just about to write down that it is theirs. */
+        if (thread != 0 &&
+            (thread == process_thread() || process_now() - holders[i].since > LONG_NS))
             return claim(i);
+    }
     return NULL;
 }
 
@@ -63,6 +68,7 @@ static char *buffer_take(void)
 static void buffer_give(const char *buffer)
 {
     unsigned index = (unsigned)((size_t)(buffer - buffers[0]) / EVENT_BYTES);
+    __atomic_store_n(&holders[index].thread, 0, __ATOMIC_RELEASE);
     __atomic_and_fetch(&buffers_taken, ~(1u << index), __ATOMIC_RELEASE);
 }
 

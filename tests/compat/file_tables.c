@@ -114,8 +114,26 @@ static struct task *add_task(struct follow *follow, struct task task)
     return &follow->tasks[follow->task_count++];
 }
 
+/* A signal can end a process between its close() and the write of the event: of a killed process
+ * its very last close may be missing, as what it had still open. */
+static void excuse_last_close(struct follow *follow, int pid, long line)
+{
+    for (size_t i = follow->list.count; i-- > 0;) {
+        struct close_record *record = &follow->list.closes[i];
+        if (record->pid != pid)
+            continue;
+        if (record->class == BY_PROGRAM) {
+            record->class = BY_KILL;
+            record->why_line = line;
+        }
+        return;
+    }
+}
+
 void end_task(struct follow *follow, struct task *task, long line, bool killed)
 {
+    if (killed)
+        excuse_last_close(follow, task->pid, line);
     if (task->table->tasks == 1)
         for (int fd = 0; fd < task->table->size; fd++)
             record_close(follow, task, fd, "exit", line, killed);
