@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "shim/audit.h"
+#include "shim/drain_table.h"
 #include "shim/facts.h"
 #include "shim/log.h"
 #include "shim/own_fds.h"
@@ -22,15 +22,11 @@
 #include "shim/sockets.h"
 #include "shim/thread.h"
 
-enum {
-    MOST = 1 << 17, /* drains at once, whatever close.max_draining says */
-    SPARE = 64,     /* places beyond close.max_draining */
-    EVENTS = 64,    /* looked at in one turn */
-};
+enum { EVENTS = 64 }; /* looked at in one turn */
 
 static const uint32_t QUEUE = UINT32_MAX; /* epoll's word for the queue itself */
 
-static const uint64_t NEVER = UINT64_MAX, LEAVE_AFTER_NS = 2000000000;
+static const uint64_t LEAVE_AFTER_NS = 2000000000;
 
 /* How long a close may wait for the thread to be scheduled, on a machine that is overloaded. */
 static const uint64_t PATIENCE_NS = 900000000;
@@ -40,15 +36,6 @@ struct handover {
     struct drain drain;
     struct socket socket;
     uint32_t max_draining;
-};
-
-/* One drain under way; the table is touched only by the thread. Free places are chained. */
-struct place {
-    struct drain drain;
-    struct socket socket;
-    int program_fd;              /* the number it had in the program */
-    uint32_t heap;               /* its index in the heap */
-    uint32_t older, newer, free; /* neighbours by age */
 };
 
 enum phase { GONE, STARTING, RUNNING, LEAVING };
@@ -61,122 +48,7 @@ static bool stderr_gone;
 static bool unfit;     /* the thread could not make its descriptor table: not tried again */
 static bool dismissed; /* drainer_dismiss(): leave at once */
 
-static struct place *places;
-static uint32_t *heap;
-static uint32_t places_most;
-static uint32_t heap_count, place_count, free_place, oldest, newest;
 static int epoll_fd, queue_fd;
-
-/* ---- the heap of deadlines ---- */
-
-static uint64_t deadline_at(uint32_t index)
-{
-    return drain_deadline(&places[heap[index]].drain);
-}
-
-static void heap_set(uint32_t index, uint32_t place)
-{
-    heap[index] = place;
-    places[place].heap = index;
-}
-
-static void heap_swap(uint32_t a, uint32_t b)
-{
-    uint32_t place = heap[a];
-    heap_set(a, heap[b]);
-    heap_set(b, place);
-}
-
-static void heap_sink(uint32_t index)
-{
-    for (;;) {
-        uint32_t least = index, left = 2 * index + 1;
-        for (uint32_t child = left; child < left + 2 && child < heap_count; child++)
-            if (deadline_at(child) < deadline_at(least))
-                least = child;
-        if (least == index)
-            return;
-        heap_swap(index, least);
-        index = least;
-    }
-}
-
-static void heap_rise(uint32_t index)
-{
-    while (index > 0 && deadline_at(index) < deadline_at((index - 1) / 2)) {
-        heap_swap(index, (index - 1) / 2);
-        index = (index - 1) / 2;
-    }
-}
-
-static void heap_remove(uint32_t index)
-{
-    heap_count--;
-    if (index == heap_count)
-        return;
-    heap_set(index, heap[heap_count]);
-    heap_sink(index);
-    heap_rise(index);
-}
-
-/* ---- places ---- */
-
-static const uint32_t NONE = UINT32_MAX;
-
-static bool places_start(uint32_t max_draining)
-{
-    long result;
-
-    if (places == NULL) {
-        places_most = max_draining < MOST - SPARE ? max_draining + SPARE : MOST;
-        size_t bytes = places_most * (sizeof *places + sizeof *heap);
-        result = raw_call(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if ((unsigned long)result > -4096UL)
-            return false;
-        places = (struct place *)result;
-        heap = (uint32_t *)(void *)(places + places_most);
-    }
-    heap_count = place_count = 0;
-    free_place = oldest = newest = NONE;
-    return true;
-}
-
-static uint32_t place_take(void)
-{
-    uint32_t index = free_place;
-
-    if (index != NONE)
-        free_place = places[index].free;
-    else if (place_count < places_most)
-        index = place_count++;
-    else
-        return NONE;
-    places[index].older = newest;
-    places[index].newer = NONE;
-    if (newest != NONE)
-        places[newest].newer = index;
-    else
-        oldest = index;
-    newest = index;
-    return index;
-}
-
-static void place_give(uint32_t index)
-{
-    struct place *place = &places[index];
-
-    if (place->older != NONE)
-        places[place->older].newer = place->newer;
-    else
-        oldest = place->newer;
-    if (place->newer != NONE)
-        places[place->newer].older = place->older;
-    else
-        newest = place->older;
-    place->free = free_place;
-    free_place = index;
-}
 
 /* ---- the thread ---- */
 
@@ -188,7 +60,7 @@ static void one_less(void)
 
 static void finish(uint32_t index, enum drain_result result)
 {
-    struct place *place = &places[index];
+    struct place *place = drain_table_place(index);
     struct drain *drain = &place->drain;
     uint64_t ms = (process_now() - drain->started) / 1000000;
 
@@ -204,38 +76,31 @@ static void finish(uint32_t index, enum drain_result result)
     raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, drain->fd, NULL);
     raw_call(SYS_close, drain->fd);
     drain->fd = -1;
-    heap_remove(place->heap);
-    place_give(index);
+    drain_table_give(index);
     one_less();
 }
 
 static void read_one(uint32_t index)
 {
-    if (places[index].drain.fd < 0)
+    struct drain *drain = &drain_table_place(index)->drain;
+
+    if (drain->fd < 0)
         return; /* finished earlier in this turn */
-    enum drain_result result = drain_read(&places[index].drain, process_now());
+    enum drain_result result = drain_read(drain, process_now());
     if (result != DRAIN_UNDER_WAY)
         finish(index, result);
-    /* A later deadline moves nothing now: the heap is put right when it comes to the top. */
 }
 
 static void add(const struct handover *handover, int fd, uint32_t most)
 {
-    while (heap_count >= most && oldest != NONE)
-        finish(oldest, DRAIN_EVICTED);
-    uint32_t index = place_take();
-    if (index == NONE) {
+    while (drain_table_count() >= most && drain_table_oldest() != DRAIN_TABLE_NONE)
+        finish(drain_table_oldest(), DRAIN_EVICTED);
+    uint32_t index = drain_table_take(&handover->drain, fd, &handover->socket);
+    if (index == DRAIN_TABLE_NONE) {
         raw_call(SYS_close, fd);
         one_less();
         return;
     }
-    places[index].drain = handover->drain;
-    places[index].program_fd = handover->drain.fd;
-    places[index].drain.fd = fd;
-    places[index].socket = handover->socket;
-    heap_count++;
-    heap_set(heap_count - 1, index);
-    heap_rise(heap_count - 1);
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u32 = index};
     if (raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
         finish(index, DRAIN_ERROR);
@@ -243,14 +108,14 @@ static void add(const struct handover *handover, int fd, uint32_t most)
         read_one(index);
 }
 
-/* Descriptors that this thread's table still has room for. */
 static uint32_t room(void)
 {
     struct rlimit limit;
     enum { KEPT = 16 };
 
-    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 || limit.rlim_cur > MOST)
-        return MOST - KEPT;
+    if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 ||
+        limit.rlim_cur > DRAIN_TABLE_MOST)
+        return DRAIN_TABLE_MOST - KEPT;
     return limit.rlim_cur > 2 * KEPT ? (uint32_t)limit.rlim_cur - KEPT : KEPT;
 }
 
@@ -281,38 +146,28 @@ static void receive(void)
         }
         memcpy(&fd, CMSG_DATA(rights), sizeof fd);
         uint32_t most = handover.max_draining, here = room();
-        if (most > places_most)
-            most = places_most; /* another rule's, after the table was made */
+        if (most > drain_table_room())
+            most = drain_table_room(); /* another rule's, after the table was made */
         add(&handover, fd, most < here ? most : here);
     }
 }
 
 static void expire(uint64_t now)
 {
-    while (heap_count > 0 && deadline_at(0) <= now) {
-        uint32_t index = heap[0];
-        enum drain_result result = drain_expired(&places[index].drain, now);
+    uint64_t deadline;
+
+    for (uint32_t index; (index = drain_table_next(&deadline)) != DRAIN_TABLE_NONE;) {
+        if (deadline > now)
+            return;
+        enum drain_result result = drain_expired(&drain_table_place(index)->drain, now);
         finish(index, result == DRAIN_UNDER_WAY ? DRAIN_IDLE : result);
     }
 }
 
-/* Deadlines only ever move later, so the top may be out of date: sink it until it is not. */
-static uint64_t next_deadline(void)
-{
-    if (heap_count == 0)
-        return NEVER;
-    uint32_t top;
-    do {
-        top = heap[0];
-        heap_sink(0);
-    } while (heap[0] != top);
-    return deadline_at(0);
-}
-
 static void end_all(enum drain_result result)
 {
-    while (oldest != NONE)
-        finish(oldest, result);
+    while (drain_table_oldest() != DRAIN_TABLE_NONE)
+        finish(drain_table_oldest(), result);
 }
 
 /* Its own table: everything of the program's goes, so that no pipe and no connection of the program
@@ -356,9 +211,9 @@ static void follow_credentials(void)
 
 static int turn_timeout(uint64_t now, uint64_t idle_since)
 {
-    uint64_t until = next_deadline();
+    uint64_t until;
 
-    if (heap_count == 0)
+    if (drain_table_next(&until) == DRAIN_TABLE_NONE)
         until = idle_since + LEAVE_AFTER_NS;
     if (until <= now)
         return 0;
@@ -411,7 +266,7 @@ static void run(void)
             if (leave())
                 break;
         }
-        if (heap_count > 0)
+        if (drain_table_count() > 0)
             idle_since = now;
         else if (now - idle_since >= LEAVE_AFTER_NS && leave())
             break;
@@ -471,7 +326,7 @@ static bool start_thread(uint32_t max_draining)
     if (queue_inherited)
         leave_parents_queue();
     if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 &&
-        places_start(max_draining) && thread_start(run))
+        drain_table_start(max_draining) && thread_start(run))
         return true;
     __atomic_store_n(&phase, GONE, __ATOMIC_SEQ_CST);
     return false;
