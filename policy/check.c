@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "covers.h"
 #include "names.h"
-#include "rules.h"
 
 enum { INET4 = 1, INET6 = 2, UNIX = 4, EVERY = 7 };
 
@@ -49,88 +49,70 @@ static bool can_match(const struct rule *rule)
     return families != 0;
 }
 
-static bool same_text(struct text a, struct text b)
-{
-    return a.length == b.length && memcmp(a.start, b.start, a.length) == 0;
-}
+/* How a rule compares with those before it. */
+struct earlier {
+    uint8_t beyond[MAX_RULES]; /* rule_beyond() of each */
+    const struct rule *last;   /* the one that set the last key that was left, NULL: several */
+    uint64_t steps;
+};
 
-static bool glob_covers(struct text wide, struct text narrow)
+/* The keys of `keys` (bits) that earlier rules leave to this one. */
+static uint32_t keys_left(const struct policy *policy, const struct rule *rule, uint32_t keys,
+                          struct earlier *earlier)
 {
-    if (same_text(wide, narrow) || (wide.length == 1 && wide.start[0] == '*'))
-        return true;
-    return glob_is_literal(narrow) && glob_match(wide, narrow);
-}
+    size_t index = 0;
 
-static bool programs_cover(const struct program_pattern *wide, const struct program_pattern *narrow)
-{
-    if (wide == NULL)
-        return true;
-    if (narrow == NULL)
-        return false;
-    for (; narrow != NULL; narrow = narrow->next) {
-        const struct program_pattern *one = wide;
+    for (const struct rule *one = policy->rules; keys != 0 && one != rule; one = one->next) {
+        uint8_t *beyond = &earlier->beyond[index++];
 
-        while (one != NULL && !glob_covers(one->glob, narrow->glob))
-            one = one->next;
-        if (one == NULL)
-            return false;
+        *beyond = UINT8_MAX;
+        if (one->broken || !(one->set & keys))
+            continue;
+        *beyond = (uint8_t)rule_beyond(one, rule, &earlier->steps);
+        if (*beyond != 0)
+            continue;
+        keys &= ~one->set;
+        earlier->last = one;
     }
-    return true;
-}
-
-static bool endpoint_covers(const struct endpoint_pattern *wide,
-                            const struct endpoint_pattern *narrow)
-{
-    if (wide->any_family)
-        return true;
-    if (narrow->any_family)
-        return false;
-    if (wide->family == AF_UNIX || narrow->family == AF_UNIX)
-        return wide->family == narrow->family && glob_covers(wide->glob, narrow->glob);
-    if (narrow->port_from < wide->port_from || narrow->port_to > wide->port_to)
-        return false;
-    if (wide->family == AF_UNSPEC)
-        return true;
-    return wide->family == narrow->family && wide->prefix <= narrow->prefix &&
-           address_in_prefix(narrow->address, wide->address, wide->prefix);
-}
-
-static bool endpoints_cover(const struct endpoint_pattern *wide,
-                            const struct endpoint_pattern *narrow)
-{
-    if (wide == NULL)
-        return true;
-    if (narrow == NULL)
-        return false;
-    for (; narrow != NULL; narrow = narrow->next) {
-        const struct endpoint_pattern *one = wide;
-
-        while (one != NULL && !endpoint_covers(one, narrow))
-            one = one->next;
-        if (one == NULL)
-            return false;
+    for (unsigned key = 0; key < KEY_COUNT && earlier->steps <= MOST_STEPS; key++) {
+        if (!(keys & (1U << key)))
+            continue;
+        if (!rules_cover_together(policy, rule, earlier->beyond, (enum policy_key)key))
+            break;
+        keys &= ~(1U << key);
+        earlier->last = NULL;
     }
-    return true;
+    return keys;
 }
 
-static bool bits_cover(unsigned wide, unsigned narrow)
+bool rule_can_apply(const struct policy *policy, const struct rule *rule, uint32_t left_out)
 {
-    return wide == 0 || wide == ANY_ROLE || (narrow != 0 && (narrow & ~wide) == 0);
+    struct earlier earlier = {.steps = 0};
+
+    return keys_left(policy, rule, rule->set & ~left_out, &earlier) != 0;
 }
 
-/* Whether `wide` matches every connection that `narrow` matches. */
-static bool rule_covers(const struct rule *wide, const struct rule *narrow)
+/* These are of the whole program, and looked up with nothing known but the program. */
+static void check_program_keys(struct report *report, const struct rule *rule)
 {
-    return bits_cover(wide->roles, narrow->roles) && bits_cover(wide->protos, narrow->protos) &&
-           endpoints_cover(wide->peer, narrow->peer) &&
-           endpoints_cover(wide->local, narrow->local) &&
-           programs_cover(wide->programs, narrow->programs);
+    static const enum policy_key keys[] = {KEY_EXIT_WAIT, KEY_ON_SIGNAL};
+    enum matcher matcher = MATCH_PROGRAM;
+
+    while (++matcher < MATCH_COUNT && (rule->matcher_line[matcher] == 0 ||
+                                       (matcher == MATCH_ROLE && rule->roles == ANY_ROLE))) {
+    }
+    for (size_t i = 0; matcher < MATCH_COUNT && i < sizeof(keys) / sizeof(*keys); i++)
+        if (rule->set & (1U << keys[i]))
+            report_error_at(
+                report, rule->key_line[keys[i]],
+                "`%s` can never apply in rule `%s`, which matches by `%s`: it is of the "
+                "whole program; put it into a rule of `program` alone or into [close]",
+                key_name(keys[i]), rule->name, matcher_names[matcher]);
 }
 
-static void check_rule(struct report *report, const struct policy *policy, const struct rule *rule)
+static void check_rule(struct report *report, const struct policy *policy, const struct rule *rule,
+                       struct earlier *earlier)
 {
-    uint32_t left = rule->set;
-
     if (rule->set == 0) {
         report_error_at(report, rule->line, "rule `%s` sets no key", rule->name);
         return;
@@ -141,26 +123,37 @@ static void check_rule(struct report *report, const struct policy *policy, const
                         rule->name);
         return;
     }
-    for (const struct rule *earlier = policy->rules; earlier != rule; earlier = earlier->next) {
-        if (earlier->broken || !(earlier->set & left) || !rule_covers(earlier, rule))
-            continue;
-        left &= ~earlier->set;
-        if (left != 0)
-            continue;
+    check_program_keys(report, rule);
+    earlier->last = NULL;
+    if (keys_left(policy, rule, rule->set, earlier) != 0)
+        return;
+    if (earlier->last == NULL)
+        report_error_at(report, rule->line,
+                        "rule `%s` can never apply: the rules before it match at least as much "
+                        "together and set every key that this one sets",
+                        rule->name);
+    else
         report_error_at(report, rule->line,
                         "rule `%s` can never apply: rule `%s` (line %d) comes first, matches at "
                         "least as much and sets %s",
-                        rule->name, earlier->name, earlier->line,
-                        rule->set & ~earlier->set ? "the last of its keys that was left"
-                                                  : "every key that this one sets");
-        return;
-    }
+                        rule->name, earlier->last->name, earlier->last->line,
+                        rule->set & ~earlier->last->set ? "the last of its keys that was left"
+                                                        : "every key that this one sets");
 }
 
 void check_rules(struct report *report, const struct policy *policy)
 {
+    struct earlier earlier = {.steps = 0};
+
     for (const struct rule *rule = policy->rules; rule != NULL; rule = rule->next) {
         if (!rule->broken)
-            check_rule(report, policy, rule);
+            check_rule(report, policy, rule, &earlier);
+        if (earlier.steps > MOST_STEPS) {
+            report_error_at(report, rule->line,
+                            "the rules up to `%s` have too many values to compare them with each "
+                            "other; use networks, ranges of ports and globs in place of lists",
+                            rule->name);
+            return;
+        }
     }
 }

@@ -1,206 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * decide(): what Linux does, and what the policy does instead.
- *
- * The outcome functions follow the kernel line by line (6.12, net/ipv4/tcp.c, net/mptcp/protocol.c,
- * net/unix/af_unix.c); each names its source. The action functions know nothing of the kernel but
- * the outcome.
- */
+/* decide(): what Linux does, and what the policy does instead. The action functions know nothing of
+ * the kernel but the outcome (outcome.h). */
 #include "policy.h"
 
-#define SET_OF(state) (1U << (state))
+#include "outcome.h"
 
-/* tcp_need_reset(): the states that tcp_disconnect() leaves with a reset. */
-static const unsigned need_reset = SET_OF(STATE_ESTABLISHED) | SET_OF(STATE_CLOSE_WAIT) |
-                                   SET_OF(STATE_FIN_WAIT1) | SET_OF(STATE_FIN_WAIT2) |
-                                   SET_OF(STATE_SYN_RECV);
-
-/* Our FIN is out or queued, in the order of RFC 9293 figure 5. */
-static const unsigned fin_sent = SET_OF(STATE_FIN_WAIT1) | SET_OF(STATE_FIN_WAIT2) |
-                                 SET_OF(STATE_CLOSING) | SET_OF(STATE_LAST_ACK) |
-                                 SET_OF(STATE_TIME_WAIT);
-
-/* Both sides have finished. */
-static const unsigned both_finished =
-    SET_OF(STATE_CLOSING) | SET_OF(STATE_LAST_ACK) | SET_OF(STATE_TIME_WAIT);
-
-/* The peer's FIN has been received. */
-static const unsigned peer_finished_in = SET_OF(STATE_CLOSE_WAIT) | SET_OF(STATE_CLOSING) |
-                                         SET_OF(STATE_LAST_ACK) | SET_OF(STATE_TIME_WAIT);
-
-static bool state_in(const struct facts *facts, unsigned states)
+/* In the background a connection lives on after its close: an epoll set that cannot be made to
+ * forget it would go on telling the program of it, unless the program ends. */
+static bool can_outlive_close(const struct facts *facts)
 {
-    return (SET_OF(facts->state) & states) != 0;
+    return !facts->no_thread && (!facts->epoll_uncertain || facts->awaited);
 }
 
-static bool peer_finished(const struct facts *facts)
+/* Reading what is here comes first in every manner; after that there may be nothing left to do. */
+static unsigned drain_action(enum drain_manner manner, const struct facts *facts)
 {
-    return facts->peer_fin || state_in(facts, peer_finished_in);
-}
-
-static bool write_shut(const struct facts *facts)
-{
-    return (facts->shut & SHUT_WRITE) != 0 || state_in(facts, fin_sent);
-}
-
-static bool something_unread(const struct facts *facts)
-{
-    return facts->unread > 0 || facts->urgent || facts->record;
-}
-
-static bool over_tcp(const struct facts *facts)
-{
-    return facts->proto == PROTO_TCP || facts->proto == PROTO_MPTCP;
-}
-
-static struct verdict verdict_of(enum outcome outcome, enum cause cause)
-{
-    return (struct verdict){.outcome = outcome, .cause = cause, .key = KEY_COUNT};
-}
-
-/* TCP and MPTCP in state CLOSE: the end came earlier, the kernel has nothing left to do. */
-static struct verdict close_when_closed(const struct facts *facts)
-{
-    if (!facts->was_connected)
-        return verdict_of(OUTCOME_NONE, CAUSE_UNCONNECTED);
-    if (facts->late_data)
-        return verdict_of(OUTCOME_RESET, CAUSE_SHUTDOWN_BOTH);
-    if (!facts->pending_error && (facts->shut & SHUT_WRITE))
-        return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-    return verdict_of(OUTCOME_NONE, CAUSE_ALREADY_RESET);
-}
-
-/* inet_csk_listen_stop(): every connection still in the accept queue is aborted. */
-static struct verdict close_listener(const struct facts *facts)
-{
-    if (facts->backlog > 0)
-        return verdict_of(OUTCOME_RESET, CAUSE_BACKLOG);
-    return verdict_of(OUTCOME_NONE, CAUSE_UNCONNECTED);
-}
-
-/* tcp_disconnect() for SO_LINGER {on, 0}, also its clause for a FIN that has not been sent yet. */
-static struct verdict close_tcp_linger_zero(const struct facts *facts)
-{
-    bool half_sent =
-        state_in(facts, SET_OF(STATE_CLOSING) | SET_OF(STATE_LAST_ACK)) && facts->notsent > 0;
-
-    if (state_in(facts, need_reset) || half_sent)
-        return verdict_of(OUTCOME_RESET, CAUSE_LINGER_ZERO);
-    return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-}
-
-/* __tcp_close() from tcp_close_state() on: no unread data, no linger 0. */
-static struct verdict close_tcp_in_order(const struct facts *facts)
-{
-    if (state_in(facts, both_finished))
-        return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-    if (facts->state == STATE_CLOSE_WAIT)
-        return verdict_of(OUTCOME_FIN, CAUSE_NULL);
-    /* STATE_UNKNOWN is the only other state in which the peer can have finished. */
-    if (facts->state == STATE_UNKNOWN && facts->peer_fin)
-        return verdict_of(OUTCOME_FIN, CAUSE_NULL);
-    if (facts->linger2 < 0 && !facts->peer_fin)
-        return verdict_of(OUTCOME_RESET, CAUSE_LINGER2);
-    return verdict_of(OUTCOME_EXPOSED, CAUSE_PEER_OPEN);
-}
-
-/* __tcp_close() */
-static struct verdict close_tcp(const struct facts *facts)
-{
-    switch (facts->state) {
-    case STATE_CLOSE:
-        return close_when_closed(facts);
-    case STATE_LISTEN:
-        return close_listener(facts);
-    case STATE_SYN_SENT:
-        return verdict_of(OUTCOME_NONE, CAUSE_CONNECTING);
-    case STATE_TIME_WAIT:
-        return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-    default:
-        break;
-    }
-    if (facts->unread > 0 || facts->urgent)
-        return verdict_of(OUTCOME_RESET, CAUSE_UNREAD);
-    if (facts->linger == 0)
-        return close_tcp_linger_zero(facts);
-    return close_tcp_in_order(facts);
-}
-
-/* __mptcp_close(): MPTCP_FASTCLOSE for unread data or linger 0, DATA_FIN otherwise. */
-static struct verdict close_mptcp(const struct facts *facts)
-{
-    switch (facts->state) {
-    case STATE_CLOSE:
-        return close_when_closed(facts);
-    case STATE_LISTEN:
-        return close_listener(facts);
-    case STATE_SYN_SENT:
-        return verdict_of(OUTCOME_NONE, CAUSE_CONNECTING);
-    default:
-        break;
-    }
-    if (facts->unread > 0 || facts->urgent)
-        return verdict_of(OUTCOME_RESET, CAUSE_UNREAD);
-    if (facts->linger == 0)
-        return verdict_of(OUTCOME_RESET, CAUSE_LINGER_ZERO);
-    if (state_in(facts, both_finished))
-        return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-    if (peer_finished(facts))
-        return verdict_of(OUTCOME_FIN, CAUSE_NULL);
-    return verdict_of(OUTCOME_EXPOSED, CAUSE_PEER_OPEN);
-}
-
-/* unix_release_sock(): ECONNRESET for the peer when the receive queue was not empty. */
-static struct verdict close_unix(const struct facts *facts)
-{
-    if (facts->state == STATE_LISTEN)
-        return close_listener(facts);
-    if (facts->peer_gone)
-        return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
-    if (facts->state == STATE_CLOSE)
-        return verdict_of(OUTCOME_NONE, facts->was_connected ? CAUSE_FINISHED : CAUSE_UNCONNECTED);
-    if (facts->state == STATE_SYN_SENT)
-        return verdict_of(OUTCOME_NONE, CAUSE_CONNECTING);
-    if (something_unread(facts))
-        return verdict_of(OUTCOME_RESET, CAUSE_UNREAD);
-    return verdict_of(OUTCOME_FIN, CAUSE_NULL);
-}
-
-/* What the last close does. */
-static struct verdict close_outcome(const struct facts *facts)
-{
-    if (facts->type == TYPE_DATAGRAM)
-        return verdict_of(OUTCOME_NONE, CAUSE_DATAGRAM);
-    switch (facts->proto) {
-    case PROTO_TCP:
-        return close_tcp(facts);
-    case PROTO_MPTCP:
-        return close_mptcp(facts);
-    case PROTO_UNIX:
-        return close_unix(facts);
-    default:
-        break;
-    }
-    if (facts->type != TYPE_STREAM)
-        return verdict_of(OUTCOME_NONE, CAUSE_DATAGRAM);
-    /* A stream of another family (vsock, bluetooth): nothing is known that would be a reset. */
-    if (facts->state == STATE_CLOSE || facts->state == STATE_LISTEN)
-        return verdict_of(OUTCOME_NONE, CAUSE_UNCONNECTED);
-    return verdict_of(OUTCOME_FIN, CAUSE_NULL);
-}
-
-static unsigned drain_action(enum drain_manner manner)
-{
-    switch (manner) {
-    case DRAIN_BACKGROUND:
-        return ACTION_DRAIN_BACKGROUND;
-    case DRAIN_BLOCK:
-        return ACTION_DRAIN_BLOCK;
-    case DRAIN_INLINE:
+    if (manner == DRAIN_INLINE || facts->ended != DRAIN_UNDER_WAY)
         return ACTION_DRAIN_INLINE;
-    default:
-        return ACTION_PASS;
-    }
+    if (manner == DRAIN_BLOCK)
+        return ACTION_DRAIN_BLOCK;
+    if (can_outlive_close(facts))
+        return ACTION_DRAIN_BACKGROUND;
+    /* Whoever waits for the thread anyway can do its work. */
+    return facts->awaited && facts->no_thread ? ACTION_DRAIN_BLOCK : ACTION_DRAIN_INLINE;
 }
 
 /* close.half_close and close.drain for a connection that would not end in order by itself. */
@@ -220,7 +42,7 @@ static void add_drain(struct verdict *verdict, const struct settings *settings,
         return;
     if (settings->drain != DRAIN_NONE) {
         verdict->key = KEY_DRAIN;
-        verdict->actions |= drain_action(settings->drain);
+        verdict->actions |= drain_action(settings->drain, facts);
     } else if (!write_shut(facts)) {
         verdict->actions |= ACTION_HALF_CLOSE;
     } else {
@@ -269,8 +91,9 @@ static struct verdict decide_close(const struct settings *settings, const struct
         return verdict_of(OUTCOME_INVALID, CAUSE_BAD_FD);
     if (facts->holders == HOLDERS_SHARED)
         return verdict_of(OUTCOME_RELEASED, CAUSE_NULL);
-    verdict = close_outcome(facts);
-    if (facts->holders == HOLDERS_LAST)
+    verdict = outcome_close(facts);
+    /* A stream that cannot write what it holds is broken off in any case: nothing is made of it. */
+    if (facts->holders == HOLDERS_LAST && !facts->unflushed)
         add_close_actions(&verdict, settings, facts);
     return verdict;
 }
@@ -282,13 +105,13 @@ static bool shutdown_unconnected(const struct facts *facts, struct verdict *verd
     case STATE_LISTEN:
         /* inet_shutdown() ignores SHUT_WR here and disconnects for anything else. */
         *verdict =
-            facts->how & SHUT_READ ? close_listener(facts) : verdict_of(OUTCOME_NONE, CAUSE_NULL);
+            facts->how & SHUT_READ ? outcome_listener(facts) : verdict_of(OUTCOME_NONE, CAUSE_NULL);
         return true;
     case STATE_SYN_SENT:
         *verdict = verdict_of(OUTCOME_NONE, CAUSE_CONNECTING);
         return true;
     case STATE_CLOSE:
-        *verdict = close_when_closed(facts);
+        *verdict = outcome_closed(facts);
         return true;
     default:
         return false;
@@ -309,7 +132,8 @@ static struct verdict shutdown_tcp(const struct settings *settings, const struct
         if (facts->how == SHUT_BOTH && !(facts->shut & SHUT_READ) &&
             facts->holders == HOLDERS_LAST) {
             verdict.key = KEY_SHUTDOWN_BOTH;
-            if (settings->shutdown_both == SHUTDOWN_BOTH_SOFTEN && facts->state != STATE_UNKNOWN)
+            if (settings->shutdown_both == SHUTDOWN_BOTH_SOFTEN && facts->state != STATE_UNKNOWN &&
+                can_outlive_close(facts))
                 verdict.actions = ACTION_SOFTENED;
         }
         return verdict;
@@ -325,7 +149,7 @@ static struct verdict shutdown_unix(const struct facts *facts)
     if (facts->state == STATE_LISTEN)
         return verdict_of(OUTCOME_NONE, CAUSE_NULL);
     if (facts->peer_gone || facts->state == STATE_CLOSE || facts->state == STATE_SYN_SENT)
-        return close_unix(facts);
+        return outcome_unix(facts);
     if ((facts->how & SHUT_WRITE) && !(facts->shut & SHUT_WRITE))
         return verdict_of(OUTCOME_FIN, CAUSE_NULL);
     return verdict_of(OUTCOME_NONE, CAUSE_NULL);
@@ -346,7 +170,7 @@ static struct verdict decide_shutdown(const struct settings *settings, const str
  * accept() hands a listener's linger down, and it can be set before connect(). */
 static struct verdict decide_linger(const struct settings *settings, const struct facts *facts)
 {
-    struct verdict verdict = close_outcome(facts);
+    struct verdict verdict = outcome_close(facts);
 
     if (!over_tcp(facts) || facts->type == TYPE_DATAGRAM || facts->linger != 0)
         return verdict;
@@ -371,11 +195,11 @@ static struct verdict decide_disconnect(const struct facts *facts)
     case STATE_CLOSE:
     case STATE_LISTEN:
     case STATE_SYN_SENT:
-        return close_tcp(facts);
+        return outcome_tcp(facts);
     default:
         break;
     }
-    if (close_tcp_linger_zero(facts).outcome == OUTCOME_RESET || facts->proto == PROTO_MPTCP)
+    if (outcome_linger_zero(facts).outcome == OUTCOME_RESET || facts->proto == PROTO_MPTCP)
         return verdict_of(OUTCOME_RESET, CAUSE_DISCONNECT);
     return verdict_of(OUTCOME_NONE, CAUSE_FINISHED);
 }
@@ -392,4 +216,32 @@ struct verdict decide(const struct settings *settings, const struct facts *facts
     default:
         return decide_close(settings, facts);
     }
+}
+
+unsigned decide_wish(const struct settings *settings, const struct facts *facts)
+{
+    struct facts free = *facts;
+
+    free.unflushed = free.no_thread = free.epoll_uncertain = false;
+    free.ended = DRAIN_UNDER_WAY;
+    return decide(settings, &free).actions;
+}
+
+enum on_limit decide_limit(enum on_limit wanted, enum drain_result result, int64_t unsent)
+{
+    switch (result) {
+    case DRAIN_IDLE:
+    case DRAIN_TOTAL:
+    case DRAIN_BYTES:
+    case DRAIN_EVICTED:
+        return unsent == 0 ? wanted : ON_LIMIT_CLOSE;
+    default:
+        return ON_LIMIT_CLOSE;
+    }
+}
+
+/* inet_release(): the end of a process does not wait. A UNIX socket never does. */
+int32_t decide_promise(const struct facts *facts)
+{
+    return over_tcp(facts) && facts->linger > 0 && !facts->at_exit ? facts->linger : 0;
 }

@@ -49,6 +49,19 @@ enum holders { HOLDERS_UNKNOWN, HOLDERS_SHARED, HOLDERS_LAST };
 /* Halves of the connection, as bits: SHUT_BOTH = SHUT_READ | SHUT_WRITE. */
 enum shut { SHUT_NONE = 0, SHUT_READ = 1, SHUT_WRITE = 2, SHUT_BOTH = 3 };
 
+/* How a drain ended, or that it goes on. */
+enum drain_result {
+    DRAIN_UNDER_WAY,
+    DRAIN_EOF,
+    DRAIN_IDLE,
+    DRAIN_TOTAL,
+    DRAIN_BYTES,
+    DRAIN_EVICTED,
+    DRAIN_EXIT,
+    DRAIN_ERROR,
+    DRAIN_RESULT_COUNT
+};
+
 struct endpoint {
     socklen_t length; /* bytes of `address` in use; 0 = none */
     union {
@@ -81,7 +94,14 @@ struct facts {
     bool pending_error; /* an error waits in the socket (POLLERR): a reset or a timeout arrived */
     bool late_data;     /* data arrived after both halves had been shut by the program */
     bool at_exit;       /* OP_CLOSE by the end of the process: SO_LINGER {on, N} does not wait */
+    bool awaited;       /* OP_CLOSE by the end of the process or an exec: drains are waited for */
     bool bad_fd;        /* OP_CLOSE of a number that is not open (EBADF) */
+    /* What stands in the way of doing something about it. Some of it is learned only while doing:
+     * then decide() is asked again. */
+    bool unflushed;       /* OP_CLOSE of a stdio stream that could not write what it holds */
+    bool no_thread;       /* the drain thread cannot take it: none can be had, or it has no room */
+    bool epoll_uncertain; /* an epoll set may know it under a number that is gone */
+    enum drain_result ended; /* what was here has been read, and that was all, or is to be all */
     struct endpoint local, peer;
 };
 

@@ -88,7 +88,9 @@ static const char *allowed_values(const struct key_form *form, char *buffer, siz
     if (form->kind == KIND_WORD)
         return joined_words(form->words, buffer, size);
     if (form->kind == KIND_SIGNALS) {
-        snprintf(buffer, size, "names of signals that can be caught, e.g. TERM, INT; or none");
+        snprintf(buffer, size,
+                 "names of signals that can be caught and end a program by default, "
+                 "e.g. TERM, INT; or none");
         return buffer;
     }
     if (form->kind == KIND_DURATION)
@@ -162,18 +164,60 @@ static bool parse_amount(struct report *report, enum policy_key key, const char 
     return true;
 }
 
-/* The bit of a signal written TERM or SIGTERM; 0 if it is none or cannot be caught. */
-static uint64_t signal_bit(const char *name)
+/* Can it be caught, and does it end a program that leaves it alone (signal(7))? */
+static bool ends_softly(int number)
 {
-    if (strncmp(name, "SIG", 3) == 0)
-        name += 3;
+    switch (number) {
+    case SIGKILL:
+    case SIGSTOP: /* cannot be caught */
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU: /* stop */
+    case SIGCONT:
+    case SIGCHLD:
+    case SIGURG:
+    case SIGWINCH: /* go on, or are ignored */
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Of a signal written TERM; 0 if there is none of that name. */
+static int signal_number(const char *name)
+{
     for (int number = 1; number <= SIGSYS; number++) {
         const char *abbreviation = sigabbrev_np(number);
 
         if (abbreviation != NULL && strcmp(abbreviation, name) == 0)
-            return number == SIGKILL || number == SIGSTOP ? 0 : UINT64_C(1) << (number - 1);
+            return number;
     }
     return 0;
+}
+
+/* The bit of a signal written TERM or SIGTERM; 0 if it is none or means nothing to an end. */
+static uint64_t signal_bit(const char *name)
+{
+    int number = signal_number(strncmp(name, "SIG", 3) == 0 ? name + 3 : name);
+
+    return number != 0 && ends_softly(number) ? UINT64_C(1) << (number - 1) : 0;
+}
+
+/* In the form that was used: TERM for TREM, SIGTERM for SIGTREM. */
+static const char *nearest_signal(const char *name, const char *const *names, char *hint,
+                                  size_t size)
+{
+    bool prefixed = strncmp(name, "SIG", 3) == 0;
+    const char *nearest = nearest_word(prefixed ? name + 3 : name, names);
+
+    /* KILL is no slip of the pen for ILL. */
+    if (signal_number(prefixed ? name + 3 : name) != 0)
+        nearest = NULL;
+
+    hint[0] = '\0';
+    if (nearest != NULL)
+        snprintf(hint, size, " did you mean `%s%s`?", prefixed ? "SIG" : "", nearest);
+    return hint;
 }
 
 /* Or's into *value, so that a list may go on over several lines. */
@@ -187,7 +231,7 @@ static bool parse_signals(struct report *report, enum policy_key key, const char
     if (strcmp(text, "none") == 0)
         return true;
     for (int number = 1; number <= SIGSYS; number++) {
-        if (sigabbrev_np(number) != NULL && number != SIGKILL && number != SIGSTOP)
+        if (sigabbrev_np(number) != NULL && ends_softly(number))
             names[count++] = sigabbrev_np(number);
     }
     names[count] = NULL;
@@ -200,7 +244,7 @@ static bool parse_signals(struct report *report, enum policy_key key, const char
         bit = signal_bit(name);
         if (bit == 0)
             return bad_value(report, key, name[0] != '\0' ? name : text,
-                             did_you_mean(name, names, hint, sizeof(hint)));
+                             nearest_signal(name, names, hint, sizeof(hint)));
         *value |= bit;
     }
     return true;

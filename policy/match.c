@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which rules a connection matches. Called at every close, also in signal handlers: no fnmatch(3),
- * which may allocate and depends on the locale, and no recursion.
+ * Which rules a connection matches. Called at every close, also in signal handlers.
  */
 #include <netinet/in.h>
 #include <string.h>
@@ -12,102 +11,6 @@
 static struct text text_of(const char *string, size_t limit)
 {
     return (struct text){string, string != NULL ? strnlen(string, limit) : 0};
-}
-
-/* The length of the bracket expression at the start of `glob`, 0 when it is not closed and so
- * stands for itself. A `]` right at the beginning is a member. */
-static size_t bracket_length(struct text glob)
-{
-    size_t i = 1;
-
-    if (i < glob.length && (glob.start[i] == '!' || glob.start[i] == '^'))
-        i++;
-    for (size_t first = i; i < glob.length; i++) {
-        if (glob.start[i] == ']' && i > first)
-            return i + 1;
-    }
-    return 0;
-}
-
-/* Whether `byte` is one of the bracket expression of `length` bytes. */
-static bool bracket_has(const char *bracket, size_t length, unsigned char byte)
-{
-    bool negated = bracket[1] == '!' || bracket[1] == '^';
-    bool found = false;
-
-    for (size_t i = negated ? 2 : 1; i < length - 1; i++) {
-        unsigned char low = (unsigned char)bracket[i], high = low;
-
-        if (i + 2 < length - 1 && bracket[i + 1] == '-') {
-            high = (unsigned char)bracket[i + 2];
-            i += 2;
-        }
-        found = found || (low <= byte && byte <= high);
-    }
-    return found != negated;
-}
-
-/* Whether the first element of `glob`, which is not a `*`, takes `byte`; *taken = its length. */
-static bool element_takes(struct text glob, char byte, size_t *taken)
-{
-    size_t length;
-
-    *taken = 1;
-    switch (glob.start[0]) {
-    case '?':
-        return true;
-    case '[':
-        length = bracket_length(glob);
-        if (length == 0)
-            return byte == '[';
-        *taken = length;
-        return bracket_has(glob.start, length, (unsigned char)byte);
-    case '\\':
-        if (glob.length > 1) {
-            *taken = 2;
-            return byte == glob.start[1];
-        }
-        return byte == '\\';
-    default:
-        return byte == glob.start[0];
-    }
-}
-
-bool glob_match(struct text glob, struct text text)
-{
-    size_t at = 0, position = 0;           /* in the glob, in the text */
-    size_t star = SIZE_MAX, star_text = 0; /* the last star, and where its rest was tried */
-
-    while (position < text.length) {
-        struct text rest = {glob.start + at, glob.length - at};
-        size_t taken;
-
-        if (rest.length > 0 && rest.start[0] == '*') {
-            star = at++;
-            star_text = position;
-        } else if (rest.length > 0 && element_takes(rest, text.start[position], &taken)) {
-            at += taken;
-            position++;
-        } else if (star != SIZE_MAX) {
-            /* Only the last star ever needs to give way: the earlier ones are settled. */
-            at = star + 1;
-            position = ++star_text;
-        } else {
-            return false;
-        }
-    }
-    while (at < glob.length && glob.start[at] == '*')
-        at++;
-    return at == glob.length;
-}
-
-bool glob_is_literal(struct text glob)
-{
-    for (size_t i = 0; i < glob.length; i++) {
-        if (strchr("*?[\\", glob.start[i]) != NULL)
-            return false;
-    }
-    return true;
 }
 
 bool address_in_prefix(const uint8_t *address, const uint8_t *prefix, unsigned bits)
@@ -258,6 +161,25 @@ void policy_match(const struct policy *policy, const struct subject *subject, st
     }
 }
 
+bool policy_asks_addresses(const struct policy *policy)
+{
+    while (policy->base != NULL)
+        policy = policy->base;
+    for (const struct rule *rule = policy->rules; rule != NULL; rule = rule->next)
+        if (rule->local != NULL || rule->peer != NULL)
+            return true;
+    return false;
+}
+
+static const struct rule *rule_of_source(const struct policy *policy, uint16_t source)
+{
+    const struct rule *rule = policy->rules;
+
+    for (unsigned index = SOURCE_RULE; rule != NULL && index < source; index++)
+        rule = rule->next;
+    return rule;
+}
+
 const char *policy_source_name(const struct policy *policy, uint16_t source)
 {
     for (; policy->base != NULL; policy = policy->base) {
@@ -266,13 +188,23 @@ const char *policy_source_name(const struct policy *policy, uint16_t source)
     }
     if (source >= SOURCE_SECTION && source < SOURCE_SECTION + KEY_COUNT)
         return policy->section_source[source - SOURCE_SECTION];
-    if (source >= SOURCE_RULE) {
-        unsigned index = SOURCE_RULE;
-
-        for (const struct rule *rule = policy->rules; rule != NULL; rule = rule->next) {
-            if (index++ == source)
-                return rule->name;
-        }
-    }
+    if (source >= SOURCE_RULE && rule_of_source(policy, source) != NULL)
+        return rule_of_source(policy, source)->name;
     return "built-in";
+}
+
+int policy_source_line(const struct policy *policy, uint16_t source, enum policy_key key)
+{
+    while (policy->base != NULL)
+        policy = policy->base;
+    if (source >= SOURCE_SECTION && source < SOURCE_SECTION + KEY_COUNT)
+        return policy->line[key];
+    if (source >= SOURCE_RULE && rule_of_source(policy, source) != NULL)
+        return rule_of_source(policy, source)->key_line[key];
+    return 0;
+}
+
+bool policy_source_is_rule(uint16_t source)
+{
+    return source >= SOURCE_RULE;
 }

@@ -59,28 +59,44 @@ static bool parse_role(struct report *report, struct rule *rule, struct text ite
     return true;
 }
 
-static bool too_long(struct report *report, const char *matcher)
+void lists_begin(struct lists *lists, struct rule *rule)
 {
-    report_error(report, "`%s` has more than %d values", matcher, MAX_LIST);
-    return false;
+    *lists = (struct lists){
+        .programs = &rule->programs,
+        .local = &rule->local,
+        .peer = &rule->peer,
+        .total = lists->total,
+    };
 }
 
-static bool parse_program(struct report *report, struct arena *arena, struct rule *rule,
-                          struct text item)
+/* One value more. Each limit is reported once. */
+static bool count_value(struct report *report, struct lists *lists, enum matcher matcher)
 {
-    struct program_pattern **end = &rule->programs;
+    if (lists->count[matcher] >= MAX_LIST) {
+        if (lists->count[matcher]++ == MAX_LIST)
+            report_error(report, "`%s` has more than %d values", matcher_names[matcher], MAX_LIST);
+        return false;
+    }
+    if (lists->total >= MAX_VALUES) {
+        if (lists->total++ == MAX_VALUES)
+            report_error(report, "the rules have more than %d values together", MAX_VALUES);
+        return false;
+    }
+    lists->count[matcher]++;
+    lists->total++;
+    return true;
+}
+
+static bool parse_program(struct arena *arena, struct lists *lists, struct text item)
+{
     struct program_pattern *pattern = arena_take(arena, sizeof(*pattern));
     const char *copy = arena_text(arena, item.start, item.length);
 
     if (pattern == NULL || copy == NULL)
         return false;
     pattern->glob = (struct text){copy, item.length};
-    for (unsigned count = 0; *end != NULL; count++) {
-        if (count == MAX_LIST)
-            return too_long(report, "program");
-        end = &(*end)->next;
-    }
-    *end = pattern;
+    *lists->programs = pattern;
+    lists->programs = &pattern->next;
     return true;
 }
 
@@ -124,6 +140,16 @@ static void clear_host_bits(struct endpoint_pattern *pattern)
         pattern->address[bit / 8] &= (uint8_t) ~(0x80U >> (bit % 8));
 }
 
+/* Why it is none: what people write who mean something else. */
+static const char *no_address(const char *text)
+{
+    if (*text != '\0' && text[strspn(text, "0123456789")] == '\0')
+        return "a port alone is written with a colon before it, :80";
+    if (strchr(text, '%') != NULL)
+        return "an address is matched without its zone (%eth0)";
+    return "this is neither an IPv4 nor an IPv6 address, and names are not looked up";
+}
+
 /* The address and the length of its prefix; NULL or what is wrong with it. */
 static const char *parse_network(char *network, struct endpoint_pattern *pattern)
 {
@@ -138,7 +164,7 @@ static const char *parse_network(char *network, struct endpoint_pattern *pattern
     else if (inet_pton(AF_INET6, network, pattern->address) == 1)
         pattern->family = AF_INET6;
     else
-        return "this is neither an IPv4 nor an IPv6 address";
+        return no_address(network);
     width = bits = pattern->family == AF_INET ? 32 : 128;
     if (slash != NULL) {
         const char *at = slash + 1;
@@ -194,8 +220,10 @@ static const char *parse_internet(char *text, struct endpoint_pattern *pattern)
     return parse_network(text, pattern);
 }
 
-static bool is_unix_path(struct text item)
+bool is_unix_path(struct text item)
 {
+    if (item.length > 5 && memcmp(item.start, "unix:", 5) == 0)
+        return false;
     if (item.start[0] == '/' || item.start[0] == '@')
         return true;
     /* `*` and `*:80` are about addresses; every other glob is about a path. */
@@ -205,8 +233,21 @@ static bool is_unix_path(struct text item)
            memchr(item.start, '?', item.length) != NULL;
 }
 
+/* "10.*.0.1" would be taken for a path, and never match: a path has something else in it. */
+static bool is_address_glob(struct text item)
+{
+    bool digits = false;
+
+    for (size_t i = 0; i < item.length; i++) {
+        if (strchr("0123456789.:*?/", item.start[i]) == NULL || item.start[0] == '/')
+            return false;
+        digits = digits || (item.start[i] >= '0' && item.start[i] <= '9');
+    }
+    return digits;
+}
+
 static bool parse_endpoint(struct report *report, struct arena *arena, const char *matcher,
-                           struct endpoint_pattern **end, struct text item)
+                           struct endpoint_pattern ***end, struct text item)
 {
     struct endpoint_pattern *pattern = arena_take(arena, sizeof(*pattern));
     struct text path = item;
@@ -215,9 +256,13 @@ static bool parse_endpoint(struct report *report, struct arena *arena, const cha
 
     if (pattern == NULL)
         return false;
-    if (item.length > 5 && memcmp(item.start, "unix:", 5) == 0)
+    if (item.length >= 5 && memcmp(item.start, "unix:", 5) == 0)
         path = (struct text){item.start + 5, item.length - 5};
-    if (path.start != item.start || is_unix_path(item)) {
+    if (path.length == 0) {
+        problem = "the path is missing";
+    } else if (path.start == item.start && is_unix_path(item) && is_address_glob(item)) {
+        problem = "addresses have no globs, but networks: 10.0.0.0/8";
+    } else if (path.start != item.start || is_unix_path(item)) {
         pattern->family = AF_UNIX;
         pattern->glob.start = arena_text(arena, path.start, path.length);
         pattern->glob.length = path.length;
@@ -233,17 +278,13 @@ static bool parse_endpoint(struct report *report, struct arena *arena, const cha
                      terminated(item, shown, sizeof(shown)), matcher, problem, address_forms);
         return false;
     }
-    for (unsigned count = 0; *end != NULL; count++) {
-        if (count == MAX_LIST)
-            return too_long(report, matcher);
-        end = &(*end)->next;
-    }
-    *end = pattern;
+    **end = pattern;
+    *end = &pattern->next;
     return true;
 }
 
-bool matcher_parse(struct report *report, struct arena *arena, struct rule *rule,
-                   enum matcher matcher, const char *text)
+bool matcher_parse(struct report *report, struct arena *arena, struct lists *lists,
+                   struct rule *rule, enum matcher matcher, const char *text)
 {
     struct text rest = {text, strlen(text)}, item;
     bool good = true;
@@ -255,9 +296,17 @@ bool matcher_parse(struct report *report, struct arena *arena, struct rule *rule
             report_error(report, "`%s` has an empty value in its list", matcher_names[matcher]);
             return false;
         }
+        if (item.start[0] == ';' || item.start[0] == '#') {
+            report_error(report, "a value of `%s` begins with `%c`, as comments do; write \\%c",
+                         matcher_names[matcher], item.start[0], item.start[0]);
+            good = false;
+            continue;
+        }
+        if (!count_value(report, lists, matcher))
+            return false;
         switch (matcher) {
         case MATCH_PROGRAM:
-            one = parse_program(report, arena, rule, item);
+            one = parse_program(arena, lists, item);
             break;
         case MATCH_ROLE:
             one = parse_role(report, rule, item);
@@ -266,10 +315,10 @@ bool matcher_parse(struct report *report, struct arena *arena, struct rule *rule
             one = parse_one_of(report, "proto", item, protos_allowed, proto_from, &rule->protos);
             break;
         case MATCH_LOCAL:
-            one = parse_endpoint(report, arena, "local", &rule->local, item);
+            one = parse_endpoint(report, arena, "local", &lists->local, item);
             break;
         default:
-            one = parse_endpoint(report, arena, "peer", &rule->peer, item);
+            one = parse_endpoint(report, arena, "peer", &lists->peer, item);
             break;
         }
         good = good && one;

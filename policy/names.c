@@ -71,6 +71,12 @@ static const char *const cause_words[CAUSE_COUNT] = {
     [CAUSE_BAD_FD] = "bad-fd",
 };
 
+static const char *const drain_result_words[DRAIN_RESULT_COUNT] = {
+    [DRAIN_UNDER_WAY] = "under-way", [DRAIN_EOF] = "eof",     [DRAIN_IDLE] = "idle",
+    [DRAIN_TOTAL] = "total",         [DRAIN_BYTES] = "bytes", [DRAIN_EVICTED] = "evicted",
+    [DRAIN_EXIT] = "exit",           [DRAIN_ERROR] = "error",
+};
+
 static const char *const key_words[KEY_COUNT] = {
     [KEY_HALF_CLOSE] = "close.half_close",   [KEY_DRAIN] = "close.drain",
     [KEY_DRAIN_IDLE] = "close.drain_idle",   [KEY_DRAIN_TOTAL] = "close.drain_total",
@@ -141,6 +147,11 @@ const char *cause_name(enum cause cause)
     return word_of(cause_words, COUNT_OF(cause_words), cause);
 }
 
+const char *drain_result_name(enum drain_result result)
+{
+    return word_of(drain_result_words, COUNT_OF(drain_result_words), result);
+}
+
 const char *key_name(enum policy_key key)
 {
     return key < KEY_COUNT ? key_words[key] : "";
@@ -206,6 +217,11 @@ int outcome_from(const char *word)
 int cause_from(const char *word)
 {
     return value_of(cause_words, COUNT_OF(cause_words), word);
+}
+
+int drain_result_from(const char *word)
+{
+    return value_of(drain_result_words, COUNT_OF(drain_result_words), word);
 }
 
 /* The bit of the first `length` bytes of `word`, or 0. */

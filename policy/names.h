@@ -18,8 +18,9 @@ const char *state_name(enum tcp_state state);   /* ESTABLISHED SYN_SENT ... UNKN
 const char *holders_name(enum holders holders); /* last shared unknown */
 const char *shut_name(enum shut shut);          /* none rd wr both */
 const char *outcome_name(enum outcome outcome);
-const char *cause_name(enum cause cause);  /* "" for CAUSE_NULL */
-const char *key_name(enum policy_key key); /* close.drain_idle */
+const char *cause_name(enum cause cause);                /* "" for CAUSE_NULL */
+const char *drain_result_name(enum drain_result result); /* eof idle ... under-way */
+const char *key_name(enum policy_key key);               /* close.drain_idle */
 
 /* The value of one key as a policy file writes it: "5s", "1MiB", "background", "TERM, INT". */
 const char *value_name(const struct settings *settings, enum policy_key key, char *buffer,
@@ -36,6 +37,7 @@ int holders_from(const char *word);
 int shut_from(const char *word);
 int outcome_from(const char *word);
 int cause_from(const char *word);
+int drain_result_from(const char *word);
 int actions_from(const char *words); /* -1 when any word is unknown */
 
 #endif

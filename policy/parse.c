@@ -66,6 +66,7 @@ static void begin_rule(struct parser *parser, const char *name)
     parser->next = &rule->next;
     policy->rule_count++;
     parser->rule = rule;
+    lists_begin(&parser->lists, rule);
     parser->in_rule = true;
     parser->skip = false;
 }
@@ -157,7 +158,8 @@ static bool take_matcher(struct parser *parser, enum matcher matcher, const char
     if (already_set(parser, matcher_names[matcher], parser->rule->matcher_line[matcher]))
         return false;
     parser->rule->matcher_line[matcher] = parser->line;
-    return matcher_parse(&parser->report, &parser->arena, parser->rule, matcher, value);
+    return matcher_parse(&parser->report, &parser->arena, &parser->lists, parser->rule, matcher,
+                         value);
 }
 
 static void unknown_key(struct parser *parser, const char *name)
@@ -230,10 +232,13 @@ static int take_line(void *context, const char *section, const char *name, const
 size_t policy_memory_needed(size_t length)
 {
     const size_t fixed = sizeof(struct policy) + MEMORY_AT_LEAST;
+    /* What the limits let through at most: each object with its padding, and the texts. */
+    const size_t most = (size_t)MAX_RULES * (sizeof(struct rule) + 64) +
+                        (size_t)MAX_VALUES * (sizeof(struct endpoint_pattern) + 48);
 
-    if (length > (SIZE_MAX - fixed) / MEMORY_PER_BYTE)
-        return SIZE_MAX;
-    return fixed + length * MEMORY_PER_BYTE;
+    if (length < most / MEMORY_PER_BYTE)
+        return fixed + length * MEMORY_PER_BYTE;
+    return length > SIZE_MAX - fixed - most ? SIZE_MAX : fixed + most + length;
 }
 
 /* A NUL means that this is no policy but a binary, or UTF-16: one error says more than thousands.

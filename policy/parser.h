@@ -17,6 +17,7 @@ struct parser {
     struct policy *policy;
     const char *at, *end; /* the text not yet read */
     int line;             /* of the last line read */
+    struct text rest;     /* of that line, when it was too long for inih in one piece */
 
     enum awaited awaited; /* what inih has yet to tell of the line it was given */
     bool list_open;       /* the last value ended with a comma: an indented line goes on with it */
@@ -29,6 +30,7 @@ struct parser {
     struct rule *rule;  /* the last one */
     struct rule **next; /* where the next one is hung in */
     bool too_many;      /* MAX_RULES has been reported */
+    struct lists lists; /* of `rule` */
 };
 
 /* A rule that could not be read as a whole says nothing about the rules after it. */

@@ -71,6 +71,12 @@ struct subject {
     const struct endpoint *local, *peer; /* NULL = none */
 };
 
+/*
+ * An address as events write it, and as people do: `10.0.0.1:80`, `[::1]:80`, `::1`,
+ * `unix:/path`, `unix:@abstract`, `/path`. Without a port it is port 0. False when it is none.
+ */
+bool endpoint_parse(const char *text, struct endpoint *out);
+
 struct policy; /* opaque: rules and defaults */
 
 /* One error of a policy text. `line` 0 = the text as a whole. */
@@ -78,6 +84,9 @@ typedef void policy_error_fn(void *context, const char *file, int line, const ch
 
 /* The built-in policy of the given mode (contract section 3). Static storage, never NULL. */
 const struct policy *policy_builtin(enum policy_mode mode);
+
+/* A policy file is no larger: whoever reads one stops there. */
+enum { POLICY_LARGEST = 16 << 20 };
 
 /* Bytes of memory that policy_parse() wants for a text of `length` bytes: an upper bound. */
 size_t policy_memory_needed(size_t length);
@@ -105,8 +114,17 @@ const struct policy *policy_override(void *memory, size_t size, const struct pol
 /* The effective value of every key for one connection: first matching rule that sets it wins. */
 void policy_match(const struct policy *policy, const struct subject *subject, struct settings *out);
 
+/* Does any rule look at addresses? If not, a subject without them has the same settings. */
+bool policy_asks_addresses(const struct policy *policy);
+
 /* "built-in", "SOFTCLOSE_SET", "[close] line 3" or the rule's name, for settings.source[]. */
 const char *policy_source_name(const struct policy *policy, uint16_t source);
+
+/* The line of the policy file on which that source sets `key`; 0 when it is no line of a file. */
+int policy_source_line(const struct policy *policy, uint16_t source, enum policy_key key);
+
+/* Is it a [rule] of the file? */
+bool policy_source_is_rule(uint16_t source);
 
 /*
  * Prints the policy in effect, one line (without newline) per call: a valid policy file that means
@@ -171,5 +189,18 @@ struct verdict {
  * except for OP_LINGER, where nothing is done but what the program asked for is left undone.
  */
 struct verdict decide(const struct settings *settings, const struct facts *facts);
+
+/* The actions that decide() would choose if nothing stood in their way (unflushed, no_thread,
+ * epoll_uncertain, ended): what the policy asks for. */
+unsigned decide_wish(const struct settings *settings, const struct facts *facts);
+
+/* What the last close after a drain is to be, given how that ended and the bytes (and our FIN) that
+ * are not acknowledged by then: close.on_limit, but a reset never cuts off what the program wrote,
+ * nor follows from anything but a limit. */
+enum on_limit decide_limit(enum on_limit wanted, enum drain_result result, int64_t unsent);
+
+/* For how many seconds a repaired close waits until all that was written is acknowledged, as
+ * SO_LINGER {on, N} promises: the last close will not be the program's. 0: not at all. */
+int32_t decide_promise(const struct facts *facts);
 
 #endif

@@ -71,6 +71,18 @@ static void print_value(struct printer *printer, const char *prefix, const char 
     }
 }
 
+/* In a comment: what a built-in value is elsewhere. */
+static void print_other(struct printer *printer, const char *where, enum policy_key key,
+                        uint64_t value)
+{
+    struct settings settings = {0};
+    char text[300];
+
+    settings_set(&settings, key, value, SOURCE_BUILTIN);
+    add_string(printer, where);
+    add_string(printer, value_name(&settings, key, text, sizeof(text)));
+}
+
 /* The value that holds where no rule says otherwise. */
 static void print_default(struct printer *printer, const struct policy *policy, enum policy_key key)
 {
@@ -93,7 +105,9 @@ static void print_default(struct printer *printer, const struct policy *policy, 
     connected = builtin_value(policy->mode, ROLE_CONNECTED, key);
     print_value(printer, "; ", name, key, value, "built-in");
     if (connected != value)
-        print_value(printer, ", role connected: ", name, key, connected, "");
+        print_other(printer, ", role connected: ", key, connected);
+    if (policy->mode == MODE_ENFORCE && key == KEY_LOG_EVENTS)
+        print_other(printer, ", mode audit: ", key, builtin_value(MODE_AUDIT, ROLE_ANY, key));
     end_line(printer);
 }
 
@@ -125,13 +139,25 @@ static const char *proto_word(unsigned proto)
     return proto_name((enum proto)proto);
 }
 
+/* A value that was written without blanks, or without "unix:", may just fit into a line. */
+static bool is_tight(struct text value)
+{
+    return value.length > 150;
+}
+
+static void begin_list(struct printer *printer, const char *name, struct text first)
+{
+    add_string(printer, name);
+    add_string(printer, is_tight(first) ? "=" : " = ");
+}
+
 static void print_programs(struct printer *printer, const struct program_pattern *list)
 {
     bool first = true;
 
     if (list == NULL)
         return;
-    add_string(printer, "program = ");
+    begin_list(printer, "program", list->glob);
     for (; list != NULL; list = list->next) {
         next_value(printer, &first);
         add(printer, list->glob.start, list->glob.length);
@@ -164,6 +190,19 @@ static void add_internet(struct printer *printer, const struct endpoint_pattern 
     add_string(printer, text);
 }
 
+static void add_endpoint(struct printer *printer, const struct endpoint_pattern *pattern)
+{
+    if (pattern->any_family) {
+        add_string(printer, "*");
+    } else if (pattern->family == AF_UNIX) {
+        if (!is_tight(pattern->glob) || !is_unix_path(pattern->glob))
+            add_string(printer, "unix:");
+        add(printer, pattern->glob.start, pattern->glob.length);
+    } else {
+        add_internet(printer, pattern);
+    }
+}
+
 static void print_endpoints(struct printer *printer, const char *name,
                             const struct endpoint_pattern *list)
 {
@@ -171,18 +210,10 @@ static void print_endpoints(struct printer *printer, const char *name,
 
     if (list == NULL)
         return;
-    add_string(printer, name);
-    add_string(printer, " = ");
+    begin_list(printer, name, list->family == AF_UNIX ? list->glob : (struct text){NULL, 0});
     for (; list != NULL; list = list->next) {
         next_value(printer, &first);
-        if (list->any_family) {
-            add_string(printer, "*");
-        } else if (list->family == AF_UNIX) {
-            add_string(printer, "unix:");
-            add(printer, list->glob.start, list->glob.length);
-        } else {
-            add_internet(printer, list);
-        }
+        add_endpoint(printer, list);
     }
     end_line(printer);
 }
@@ -196,12 +227,14 @@ static uint32_t overridden(const struct policy *policy)
     return set;
 }
 
-/* A rule of which an override leaves no key would be an error in a policy file. */
-static void print_rule(struct printer *printer, const struct rule *rule, uint32_t left_out)
+/* A rule of which an override leaves nothing that takes effect would be an error in a policy file.
+ */
+static void print_rule(struct printer *printer, const struct policy *policy,
+                       const struct rule *rule, uint32_t left_out)
 {
     char header[64 + MAX_RULE_NAME];
 
-    if ((rule->set & ~left_out) == 0)
+    if (!rule_can_apply(policy, rule, left_out))
         return;
     snprintf(header, sizeof(header), "[rule %s]  ; line %d", rule->name, rule->line);
     end_line(printer);
@@ -247,5 +280,5 @@ void policy_print(const struct policy *policy, policy_line_fn *print, void *cont
     while (file->base != NULL)
         file = file->base;
     for (const struct rule *rule = file->rules; rule != NULL; rule = rule->next)
-        print_rule(&printer, rule, overridden(policy));
+        print_rule(&printer, file, rule, overridden(policy));
 }

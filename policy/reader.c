@@ -65,7 +65,7 @@ static void close_list(struct parser *parser)
     parser->list_open = false;
 }
 
-static bool line_is_clean(struct parser *parser, struct text line, size_t limit)
+static bool line_is_clean(struct parser *parser, struct text line)
 {
     for (size_t i = 0; i < line.length; i++) {
         unsigned char byte = (unsigned char)line.start[i];
@@ -75,14 +75,48 @@ static bool line_is_clean(struct parser *parser, struct text line, size_t limit)
             return false;
         }
     }
+    return true;
+}
+
+static bool line_fits(struct parser *parser, struct text line, size_t limit)
+{
     if (line.length > limit) {
         report_error(&parser->report,
-                     "the line is %zu bytes long, at most %zu are allowed; a list can go on in "
-                     "an indented line after a comma",
+                     "the line is %zu bytes long, at most %zu are allowed up to a comma between "
+                     "two values",
                      line.length, limit);
         return false;
     }
     return true;
+}
+
+/* What inih would take for a comment at the end of a line: a `;` after a blank. */
+static struct text without_comment(struct text line)
+{
+    for (size_t i = 1; i < line.length; i++) {
+        if (line.start[i] != ';' || !blank(line.start[i - 1]))
+            continue;
+        while (i > 0 && blank(line.start[i - 1]))
+            i--;
+        line.length = i;
+        break;
+    }
+    return line;
+}
+
+/* A list too long for inih goes to it in pieces, each cut after a comma, just as it would come in
+ * indented lines. */
+static void split_list(struct parser *parser, struct text *line, size_t limit)
+{
+    size_t cut = line->length > limit ? limit : 0;
+
+    while (cut > 0 && line->start[cut - 1] != ',')
+        cut--;
+    if (cut == 0)
+        return;
+    parser->rest = (struct text){line->start + cut, line->length - cut};
+    skip_blanks(&parser->rest);
+    line->length = cut;
 }
 
 /* The header of a section, "[close]", with nothing but a comment after it. */
@@ -122,42 +156,79 @@ static char *give(char *buffer, const char *prefix, struct text line)
     return buffer;
 }
 
+/* A line with values, or as much of it as fits; NULL after an error. */
+static char *give_values(struct parser *parser, char *buffer, struct text content, size_t limit)
+{
+    split_list(parser, &content, limit);
+    if (!line_fits(parser, content, limit)) {
+        parser_mark_broken(parser);
+        return NULL;
+    }
+    parser->awaited = A_VALUE;
+    return give(buffer, parser->continued ? " " : "", content);
+}
+
+/* The rest of a list that was handed over in part, if its first piece was a list. */
+static char *give_rest(struct parser *parser, char *buffer, size_t limit)
+{
+    char *given = NULL;
+
+    while (given == NULL && parser->rest.length > 0 && parser->list_open) {
+        struct text content = parser->rest;
+
+        parser->rest.length = 0;
+        parser->continued = true;
+        given = give_values(parser, buffer, content, limit);
+    }
+    parser->rest.length = given != NULL ? parser->rest.length : 0;
+    parser->list_open = parser->list_open && given == NULL;
+    return given;
+}
+
+/* One line of the file: what inih is to be given of it, or NULL for nothing. */
+static char *give_line(struct parser *parser, char *buffer, struct text line, size_t limit)
+{
+    struct text content = line;
+
+    skip_blanks(&content);
+    if (content.length == 0 || content.start[0] == '#' || content.start[0] == ';')
+        return NULL;
+    parser->continued = parser->list_open && content.start > line.start;
+    if (!parser->continued)
+        close_list(parser);
+    parser->list_open = false;
+    if (content.start[0] == '[' && !parser->continued) {
+        parser->skip = !line_is_clean(parser, content) || !line_fits(parser, content, limit) ||
+                       !header_is_clean(parser, content);
+        if (parser->skip)
+            return NULL;
+        parser->awaited = SECTION_START;
+        return give(buffer, "", content);
+    }
+    if (parser->skip)
+        return NULL;
+    if (!line_is_clean(parser, content)) {
+        parser_mark_broken(parser);
+        return NULL;
+    }
+    return give_values(parser, buffer, without_comment(content), limit);
+}
+
 /* Prefix, newline and terminator need three bytes of the buffer. */
 char *policy_read_line(char *buffer, int size, void *stream)
 {
     struct parser *parser = stream;
     size_t limit = size > 8 ? (size_t)size - 4 : 0;
-    struct text line, content;
+    struct text line;
+    char *given;
 
     if (parser->awaited == SECTION_START)
         return give(buffer, "", (struct text){SECTION_MARK "=", 2});
     settle(parser);
-    while (next_line(parser, &line)) {
-        content = line;
-        skip_blanks(&content);
-        if (content.length == 0 || content.start[0] == '#' || content.start[0] == ';')
-            continue;
-        parser->continued = parser->list_open && content.start > line.start;
-        if (!parser->continued)
-            close_list(parser);
-        parser->list_open = false;
-        if (content.start[0] == '[' && !parser->continued) {
-            parser->skip =
-                !line_is_clean(parser, content, limit) || !header_is_clean(parser, content);
-            if (parser->skip)
-                continue;
-            parser->awaited = SECTION_START;
-            return give(buffer, "", content);
-        }
-        if (parser->skip)
-            continue;
-        if (!line_is_clean(parser, content, limit)) {
-            parser_mark_broken(parser);
-            continue;
-        }
-        parser->awaited = A_VALUE;
-        return give(buffer, parser->continued ? " " : "", content);
-    }
-    close_list(parser);
-    return NULL;
+    given = give_rest(parser, buffer, limit);
+    while (given == NULL && next_line(parser, &line))
+        given = give_line(parser, buffer, line, limit);
+    if (given == NULL)
+        close_list(parser);
+    return given;
 }

@@ -96,8 +96,9 @@ const char *nearest_word(const char *word, const char *const *choices)
 
         if (same_but_for_section(word, *choices))
             return *choices;
-        if (choice_length > LONGEST_WORD)
-            continue;
+        if (choice_length > LONGEST_WORD || choice_length >= length + best_distance ||
+            length >= choice_length + best_distance)
+            continue; /* each byte more or less is an edit */
         distance = edit_distance(word, length, *choices, choice_length);
         if (distance < best_distance) {
             best_distance = distance;

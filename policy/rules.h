@@ -16,6 +16,7 @@ enum {
     MAX_OVERRIDES = 16,  /* policies stacked by policy_override() */
     MAX_RULE_NAME = 40,  /* bytes; inih cuts section names at 49 */
     MAX_LIST = 1000,     /* values of one matcher */
+    MAX_VALUES = 100000, /* of all matchers together: what a policy costs has an upper bound */
     MAX_GLOB_TEXT = 4096 /* bytes of a program's path that a glob looks at (PATH_MAX) */
 };
 
@@ -128,17 +129,33 @@ const char *arena_text(struct arena *arena, const char *text, size_t length);
 /* The value of `text` for `key`. False after an error was reported. */
 bool key_value_parse(struct report *report, enum policy_key key, const char *text, uint64_t *value);
 
+/* The lists of a rule under way: where their next values go. */
+struct lists {
+    struct program_pattern **programs;
+    struct endpoint_pattern **local, **peer;
+    unsigned count[MATCH_COUNT];
+    unsigned total; /* in all rules so far */
+};
+
+void lists_begin(struct lists *lists, struct rule *rule);
+
 /* Adds the comma-separated values of `text` to the rule's matcher. False after an error. */
-bool matcher_parse(struct report *report, struct arena *arena, struct rule *rule,
-                   enum matcher matcher, const char *text);
+bool matcher_parse(struct report *report, struct arena *arena, struct lists *lists,
+                   struct rule *rule, enum matcher matcher, const char *text);
 
 extern const char *const matcher_names[MATCH_COUNT + 1];
+
+/* Whether `local` and `peer` take the value for a path without "unix:" before it. */
+bool is_unix_path(struct text item);
 
 /* Cuts the next of a comma-separated list off `*rest`, blanks stripped. False at the end. */
 bool next_of_list(struct text *rest, struct text *item);
 
 /* Reports the rules that can never match, and those that an earlier rule makes void. */
 void check_rules(struct report *report, const struct policy *policy);
+
+/* Does the rule still set a key when those of `left_out` (bits) are overridden? */
+bool rule_can_apply(const struct policy *policy, const struct rule *rule, uint32_t left_out);
 
 /* One value in or out of the struct that the rest of the program reads. */
 void settings_set(struct settings *settings, enum policy_key key, uint64_t value, unsigned source);
@@ -149,7 +166,10 @@ uint64_t builtin_value(enum policy_mode mode, enum role role, enum policy_key ke
 
 /* `*`, `?`, `[a-z]`, `[!a-z]` and backslash, on bytes; `/` is nothing special. No recursion. */
 bool glob_match(struct text glob, struct text text);
-bool glob_is_literal(struct text glob);
+
+/* Whether `wide` matches every text that `narrow` matches. False also where that takes more than a
+ * look at one element after the other (`?*` and `*?`). Adds to *steps what it cost. */
+bool glob_covers(struct text wide, struct text narrow, uint64_t *steps);
 
 bool address_in_prefix(const uint8_t *address, const uint8_t *prefix, unsigned bits);
 

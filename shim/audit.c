@@ -1,136 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/audit.h"
 
-#include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "policy/names.h"
 #include "shim/counters.h"
 #include "shim/endpoint.h"
+#include "shim/event.h"
 #include "shim/facts.h"
-#include "shim/ledger.h"
 #include "shim/line.h"
 #include "shim/log.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 
-/* An event never exceeds what a pipe takes in one piece (PIPE_BUF). Buffers are no automatic
- * variables: close() may run on a signal stack of 2 KiB. */
-enum { EVENT_BYTES = 4096, BUFFERS = 16 };
-
-static char buffers[BUFFERS][EVENT_BYTES];
-static uint32_t buffers_taken;
-static struct holder {
-    pid_t thread;
-    uint64_t since;
-} holders[BUFFERS];
 static struct audit_identity identity;
 static bool introduced; /* this process has written its process event */
 static size_t modules_told;
-
-static char *claim(unsigned index)
-{
-    holders[index].since = process_now();
-    __atomic_store_n(&holders[index].thread, process_thread(), __ATOMIC_RELEASE);
-    return buffers[index];
-}
-
-/* Composing takes microseconds. Who holds a buffer for longer, or twice as the same thread when all
- * are taken, has left it by longjmp from a signal handler. */
-static char *reclaim(void)
-{
-    enum { LONG_NS = 1000000000 };
-
-    for (unsigned i = 0; i < BUFFERS; i++) {
-        pid_t thread = __atomic_load_n(&holders[i].thread, __ATOMIC_ACQUIRE);
-        /* 0: somebody is just about to write down that it is theirs. */
-        if (thread != 0 &&
-            (thread == process_thread() || process_now() - holders[i].since > LONG_NS))
-            return claim(i);
-    }
-    return NULL;
-}
-
-static char *buffer_take(void)
-{
-    uint32_t taken = __atomic_load_n(&buffers_taken, __ATOMIC_RELAXED);
-
-    while (taken != (1u << BUFFERS) - 1) {
-        unsigned index = (unsigned)__builtin_ctz(~taken);
-        if (__atomic_compare_exchange_n(&buffers_taken, &taken, taken | 1u << index, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            return claim(index);
-    }
-    return reclaim();
-}
-
-static void buffer_give(const char *buffer)
-{
-    unsigned index = (unsigned)((size_t)(buffer - buffers[0]) / EVENT_BYTES);
-    __atomic_store_n(&holders[index].thread, 0, __ATOMIC_RELEASE);
-    __atomic_and_fetch(&buffers_taken, ~(1u << index), __ATOMIC_RELEASE);
-}
-
-/* Civil date from days since 1970-01-01 (proleptic Gregorian; years begin in March). */
-static void put_time(struct line *line)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t days = now.tv_sec / 86400 + 719468;
-    int64_t second = now.tv_sec % 86400;
-    int64_t era = days / 146097, day_of_era = days % 146097;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    int64_t month = (5 * day_of_year + 2) / 153;
-    int64_t day = day_of_year - (153 * month + 2) / 5 + 1;
-    int64_t civil_month = month < 10 ? month + 3 : month - 9;
-    int64_t year = year_of_era + era * 400 + (civil_month <= 2 ? 1 : 0);
-
-    line_digits(line, (uint64_t)year, 4);
-    line_text(line, "-");
-    line_digits(line, (uint64_t)civil_month, 2);
-    line_text(line, "-");
-    line_digits(line, (uint64_t)day, 2);
-    line_text(line, "T");
-    line_digits(line, (uint64_t)second / 3600, 2);
-    line_text(line, ":");
-    line_digits(line, (uint64_t)second / 60 % 60, 2);
-    line_text(line, ":");
-    line_digits(line, (uint64_t)second % 60, 2);
-    line_text(line, ".");
-    line_digits(line, (uint64_t)now.tv_nsec, 9);
-    line_text(line, "Z");
-}
-
-static bool event_start(struct line *line, const char *event)
-{
-    char *buffer = buffer_take();
-
-    if (buffer == NULL) {
-        counters_unwritten();
-        return false;
-    }
-    line_start(line, buffer, EVENT_BYTES);
-    line_text(line, ",\"ts\":\"");
-    put_time(line);
-    line_text(line, "\"");
-    line_field_string(line, "event", event);
-    line_field_number(line, "pid", process_pid());
-    line_field_number(line, "tid", process_thread());
-    line_field_string(line, "exe", identity.executable);
-    return true;
-}
-
-static void event_end(struct line *line)
-{
-    int error = line_end(line) ? log_write(line->text, line->length) : EMSGSIZE;
-
-    if (error != 0)
-        counters_unwritten();
-    buffer_give(line->text);
-}
 
 static void put_module(struct line *line, const struct module *module)
 {
@@ -210,12 +95,13 @@ void audit_introduce(void)
 void audit_start(const struct audit_identity *given)
 {
     identity = *given;
+    event_program(identity.executable);
     audit_introduce();
 }
 
 void audit_forked(void)
 {
-    buffers_taken = 0;
+    event_forked();
     introduced = false;
     modules_told = 0;
     counters_forked();
@@ -272,14 +158,20 @@ static void put_facts(struct line *line, const struct facts *facts)
         {"pending_error", facts->pending_error},
         {"late_data", facts->late_data},
         {"at_exit", facts->at_exit},
+        {"awaited", facts->awaited},
+        {"unflushed", facts->unflushed},
+        {"no_thread", facts->no_thread},
+        {"epoll_uncertain", facts->epoll_uncertain},
     };
     for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
         if (rare[i].set)
             line_field_bool(line, rare[i].name, true);
+    if (facts->ended != DRAIN_UNDER_WAY)
+        line_field_string(line, "ended", drain_result_name(facts->ended));
 }
 
-static void put_verdict(struct line *line, const struct verdict *verdict, unsigned taken,
-                        const char *rule)
+static void put_verdict(struct line *line, const struct verdict *verdict, unsigned wish,
+                        unsigned taken, const char *rule)
 {
     char actions[128];
 
@@ -287,8 +179,8 @@ static void put_verdict(struct line *line, const struct verdict *verdict, unsign
     line_field_string(line, "cause",
                       verdict->cause == CAUSE_NULL ? NULL : cause_name(verdict->cause));
     line_field_string(line, "action", actions_name(taken, actions, sizeof actions));
-    if (identity.mode == MODE_AUDIT)
-        line_field_string(line, "would", actions_name(verdict->actions, actions, sizeof actions));
+    if (identity.mode == MODE_AUDIT || wish != taken)
+        line_field_string(line, "would", actions_name(wish, actions, sizeof actions));
     line_field_string(line, "rule", rule);
 }
 
@@ -314,7 +206,7 @@ void audit_tell(const struct audit_event *event, bool wanted)
 {
     struct line line;
 
-    counters_operation(event->event, event->facts, event->verdict, event->taken);
+    counters_operation(event->event, event->facts, event->verdict, event->wish, event->taken);
     if (!wanted)
         return;
     audit_introduce();
@@ -333,36 +225,36 @@ void audit_tell(const struct audit_event *event, bool wanted)
                           : event->error == 0           ? "ok"
                                                         : strerrorname_np(event->error));
     put_facts(&line, event->facts);
-    put_verdict(&line, event->verdict, event->taken, event->rule);
+    put_verdict(&line, event->verdict, event->wish, event->taken, event->rule);
     line_field_number(&line, "took_us", (int64_t)((process_now() - event->started) / 1000));
     put_sites(&line, event->sites, event->site_count);
     put_error(&line, event->error);
     event_end(&line);
 }
 
-void audit_drain(int fd, int program_fd, const struct socket *socket, const char *result,
-                 uint64_t drained, uint64_t ms)
+void audit_drain(int fd, int program_fd, const struct socket *socket, const struct drain *drain,
+                 enum drain_result result)
 {
     struct facts facts;
     struct audit_event event = {.fd = program_fd, .socket = socket, .facts = &facts};
     struct line line;
 
-    counters_drained(drained);
+    counters_drained(drain->bytes);
+    if (drain->telling == TELL_NEVER || (drain->telling == TELL_FAILURE && result == DRAIN_EOF))
+        return;
     facts_collect(fd, socket, &facts);
+    facts_collect_addresses(fd, socket, &facts);
+    if (result == DRAIN_EOF)
+        facts_end_of_peer(&facts);
     event.started = process_now();
     if (!event_start(&line, "drain"))
         return;
     put_socket(&line, &event);
-    line_field_string(&line, "result", result);
-    line_field_number(&line, "drained", (int64_t)drained);
+    line_field_string(&line, "result", drain_result_name(result));
+    line_field_number(&line, "drained", (int64_t)drain->bytes);
     line_field_number(&line, "unacked", facts.unsent);
-    line_field_number(&line, "ms", (int64_t)ms);
+    line_field_number(&line, "ms", (int64_t)((event.started - drain->started) / 1000000));
     event_end(&line);
-}
-
-void audit_drained_inline(uint64_t bytes)
-{
-    counters_drained(bytes);
 }
 
 void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintptr_t site,
@@ -371,7 +263,7 @@ void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintpt
     struct line line;
     struct facts facts = {.op = OP_CLOSE, .bad_fd = true};
 
-    counters_operation("close", &facts, verdict, ACTION_PASS);
+    counters_operation("close", &facts, verdict, ACTION_PASS, ACTION_PASS);
     if (!wanted)
         return;
     audit_introduce();
@@ -379,7 +271,7 @@ void audit_bad_fd(int fd, const char *via, const struct verdict *verdict, uintpt
         return;
     line_field_number(&line, "fd", fd);
     line_field_string(&line, "via", via);
-    put_verdict(&line, verdict, ACTION_PASS, "built-in");
+    put_verdict(&line, verdict, ACTION_PASS, ACTION_PASS, "built-in");
     put_sites(&line, &site, 1);
     put_error(&line, EBADF);
     event_end(&line);
@@ -399,11 +291,6 @@ void audit_note(const char *code, const char *text, const char *path, uint64_t c
     if (count != 0)
         line_field_number(&line, "count", (int64_t)count);
     event_end(&line);
-}
-
-void audit_unseen(void)
-{
-    counters_unseen();
 }
 
 void audit_summary(void)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "policy/policy.h"
+#include "shim/drain.h"
 #include "shim/sites.h"
 #include "shim/sockets.h"
 
@@ -30,6 +31,7 @@ struct audit_event {
     const struct facts *facts;
     const struct verdict *verdict;
     const char *rule;
+    unsigned wish;    /* actions that the policy asks for */
     unsigned taken;   /* actions that were carried out */
     uint64_t started; /* CLOCK_MONOTONIC ns */
     int error;        /* errno of the call, 0 = none */
@@ -57,15 +59,9 @@ void audit_note(const char *code, const char *text, const char *path, uint64_t c
 void audit_introduce(void);
 
 /* A drain has ended; called before its last close. `fd` is the drainer's number, `program_fd` the
- * program's. `ms` the time it took. */
-void audit_drain(int fd, int program_fd, const struct socket *socket, const char *result,
-                 uint64_t drained, uint64_t ms);
-
-/* Bytes that were read and discarded within a close. */
-void audit_drained_inline(uint64_t bytes);
-
-/* A descriptor that the table held for a socket had been closed by an unseen road. */
-void audit_unseen(void);
+ * program's; fd -1: the connection is gone, and only what the table remembers can be told. */
+void audit_drain(int fd, int program_fd, const struct socket *socket, const struct drain *drain,
+                 enum drain_result result);
 
 /* Counters of this process, and a line for the person if events were lost. */
 void audit_summary(void);

@@ -7,20 +7,20 @@
 #include "shim/drainer.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
-#include "shim/ledger.h"
 #include "shim/log.h"
 #include "shim/repair.h"
 #include "shim/start.h"
+#include "shim/under_way.h"
 
 static uint64_t announced;
 
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller)
 {
-    closing->observe_only = false;
-    closing_begin_stream(closing, fd, via, caller);
+    closing_begin_stream(closing, fd, via, false, caller);
 }
 
-void closing_begin_stream(struct closing *closing, int fd, const char *via, void *caller)
+void closing_begin_stream(struct closing *closing, int fd, const char *via, bool unflushed,
+                          void *caller)
 {
     uint8_t state;
 
@@ -45,9 +45,10 @@ void closing_begin_stream(struct closing *closing, int fd, const char *via, void
     closing->was_closed = false;
     closing->active = true;
     closing->observation.via = via;
-    observation_decide(&closing->observation, OP_CLOSE, SHUT_NONE, 0, false, caller);
-    if (!closing->observe_only)
-        repair_close(&closing->observation);
+    under_way_begin(closing->observation.socket.id, closing, holders_stay);
+    observation_decide(&closing->observation,
+                       (struct question){.op = OP_CLOSE, .unflushed = unflushed}, caller);
+    repair_close(&closing->observation);
 }
 
 static void let_stderr_go(void)
@@ -64,12 +65,14 @@ static int end(struct closing *closing, int result, bool closed)
         let_stderr_go();
     if (closing->epoll_set && result >= 0)
         sockets_state_clear(closing->fd, DESCRIPTOR_EPOLL);
+    if (closing->active)
+        under_way_end(closing->observation.socket.id, closing, holders_stay);
     if (closing->active && closed) {
         sockets_remove(closing->fd, closing->observation.socket.id);
         sockets_state_set(closing->fd, DESCRIPTOR_CLOSED);
         observation_tell(&closing->observation, result < 0 ? error : 0);
     } else if (closing->active) {
-        holders_stay(&closing->observation.socket);
+        holders_stay(closing->observation.socket.id);
     } else if (closing->was_closed) {
         sockets_state_clear(closing->fd, DESCRIPTOR_CLOSED);
         if (result < 0 && error == EBADF && start_enter())
@@ -93,14 +96,19 @@ int closing_end_if_gone(struct closing *closing, int result)
     return end(closing, result, gone);
 }
 
-static bool at_end(struct observation *observation, int fd, const char *via, bool at_exit,
+static bool at_end(struct observation *observation, int fd, bool at_exit, bool observe_only,
                    void *caller)
 {
     if (!observation_identify(observation, fd))
         return false;
-    observation->via = via;
-    observation_decide(observation, OP_CLOSE, SHUT_NONE, 0, at_exit, caller);
-    repair_close(observation);
+    observation->via = at_exit ? "exit" : "exec";
+    observation_decide(
+        observation,
+        (struct question){
+            .op = OP_CLOSE, .at_exit = at_exit, .awaited = true, .perhaps = observe_only},
+        caller);
+    if (!observe_only)
+        repair_close(observation);
     observation_tell(observation, 0);
     return true;
 }
@@ -109,23 +117,17 @@ void closing_at_exit(int fd, void *caller)
 {
     struct observation observation;
 
-    if (at_end(&observation, fd, "exit", true, caller))
+    if (observation_goes_on(&observation, fd))
+        observation_tell(&observation, 0);
+    else if (at_end(&observation, fd, true, false, caller))
         sockets_remove(fd, observation.socket.id);
 }
 
-static void take_back(struct socket *socket, void *context)
-{
-    (void)context;
-    if (socket->announced > 0)
-        ledger_keep(socket->id);
-    socket->announced = 0;
-}
-
-void closing_at_exec(int fd, void *caller)
+void closing_at_exec(int fd, bool observe_only, void *caller)
 {
     struct observation observation;
 
-    if (at_end(&observation, fd, "exec", false, caller))
+    if (at_end(&observation, fd, false, observe_only, caller))
         __atomic_add_fetch(&announced, 1, __ATOMIC_RELAXED);
 }
 
@@ -133,7 +135,7 @@ void closing_exec_failed(void)
 {
     uint64_t count = __atomic_exchange_n(&announced, 0, __ATOMIC_RELAXED);
 
-    sockets_each(take_back, NULL);
+    holders_all_stay();
     if (count > 0)
         audit_note("exec-failed", "the program could not be executed: its sockets stay open", NULL,
                    count);

@@ -21,9 +21,8 @@
 struct closing {
     bool active;     /* a socket of ours is being closed */
     bool was_closed; /* the number had been a socket and was closed: a failure is a double close */
-    bool observe_only; /* what the stream still holds could not be written: nothing is changed */
-    bool log;          /* it is descriptor 2 and events go there */
-    bool epoll_set;    /* the descriptor is one */
+    bool log;        /* it is descriptor 2 and events go there */
+    bool epoll_set;  /* the descriptor is one */
     int fd;
     const char *via;
     void *caller;
@@ -33,8 +32,9 @@ struct closing {
 /* `fd` is about to be closed. Safe to call at any time and in any process. */
 void closing_begin(struct closing *closing, int fd, const char *via, void *caller);
 
-/* The same for a stream, with closing->observe_only set by the caller. */
-void closing_begin_stream(struct closing *closing, int fd, const char *via, void *caller);
+/* The same for a stream; `unflushed`: what it still holds could not be written. */
+void closing_begin_stream(struct closing *closing, int fd, const char *via, bool unflushed,
+                          void *caller);
 
 /* The real call has returned `result` (-1: errno tells). Returns it, errno as it was. */
 int closing_end(struct closing *closing, int result);
@@ -45,8 +45,9 @@ int closing_end_if_gone(struct closing *closing, int result);
 /* The kernel will close it without a call of ours: the process ends. */
 void closing_at_exit(int fd, void *caller);
 
-/* An exec will close it (close-on-exec): told now, taken back by closing_exec_failed(). */
-void closing_at_exec(int fd, void *caller);
+/* An exec will close it (close-on-exec): told now, taken back by closing_exec_failed(). With
+ * `observe_only` (the exec may well fail) nothing is changed. */
+void closing_at_exec(int fd, bool observe_only, void *caller);
 void closing_exec_failed(void);
 
 #endif

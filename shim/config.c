@@ -14,8 +14,6 @@
 #include "shim/line.h"
 #include "shim/raw.h"
 
-enum { POLICY_LARGEST = 64 << 20 };
-
 static char default_log[PATH_MAX];
 static char digest[SHA256_DIGEST_STRING_LENGTH];
 
@@ -67,7 +65,7 @@ static void *reserve(size_t bytes)
 }
 
 /* The whole file in anonymous memory (a mapping of the file itself could be cut short under us). */
-static long read_file(const char *path, char **text)
+static long read_file(const char *path, char **text, bool *exposed)
 {
     struct stat status;
     long fd = raw_call(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), result;
@@ -81,6 +79,7 @@ static long read_file(const char *path, char **text)
         result = -EINVAL;
     else if (result == 0 && status.st_size > POLICY_LARGEST)
         result = -EFBIG;
+    *exposed = result == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     *text = result == 0 ? reserve((size_t)status.st_size + 1) : NULL;
     if (result == 0 && *text == NULL)
         result = -ENOMEM;
@@ -101,12 +100,12 @@ static long read_file(const char *path, char **text)
 static bool read_policy(struct config *config, const char *path, struct complaint *complaint)
 {
     char *text = NULL;
-    long length = read_file(path, &text);
+    long length = read_file(path, &text, &config->policy_exposed);
 
     if (length < 0) {
         line_text(&complaint->line, "cannot read the policy '");
         complain(&complaint->line, path, "': ",
-                 length == -EFBIG    ? "larger than 64 MiB"
+                 length == -EFBIG    ? "larger than 16 MiB"
                  : length == -EINVAL ? "it is no regular file"
                                      : strerrordesc_np((int)-length));
         return false;
@@ -283,7 +282,12 @@ bool config_in_environment(char *const *environment)
     bool preload = false, mode = false;
     size_t length;
 
-    for (; environment != NULL && *environment != NULL; environment++) {
+    /* The program's pointers: a bad one is for the kernel to refuse. */
+    for (; environment != NULL && raw_readable(environment, sizeof *environment) &&
+           *environment != NULL;
+         environment++) {
+        if (!raw_readable(*environment, 1))
+            return false;
         if (strncmp(*environment, "LD_PRELOAD=", 11) == 0)
             preload = find_own(*environment + 11, &length) != NULL;
         else if (strncmp(*environment, "SOFTCLOSE=", 10) == 0)

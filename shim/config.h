@@ -16,6 +16,7 @@ struct config {
     bool follow, strict;
     const struct policy *policy;
     const char *policy_path;   /* "built-in" or the file */
+    bool policy_exposed;       /* others than its owner and root may write it */
     const char *policy_digest; /* SHA-256 of the file and SOFTCLOSE_SET in hex; NULL = built-in */
 };
 

@@ -37,10 +37,10 @@ static void count_actions(uint64_t *table, unsigned actions)
 }
 
 void counters_operation(const char *event, const struct facts *facts, const struct verdict *verdict,
-                        unsigned taken)
+                        unsigned wish, unsigned taken)
 {
     count_actions(counters.taken, taken);
-    count_actions(counters.would, verdict->actions);
+    count_actions(counters.would, wish);
     if (strcmp(event, "close") != 0) {
         count(facts->op == OP_LINGER ? &counters.lingers : &counters.shutdowns, 1);
         return;

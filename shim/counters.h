@@ -10,7 +10,7 @@
 #include "shim/line.h"
 
 void counters_operation(const char *event, const struct facts *facts, const struct verdict *verdict,
-                        unsigned taken);
+                        unsigned wish, unsigned taken);
 void counters_drained(uint64_t bytes);
 void counters_unwritten(void);
 void counters_unseen(void);

@@ -214,6 +214,7 @@ static enum coverage_verdict check_file(const char *path, struct coverage *cover
         else
             verdict = COVERAGE_BAD_INTERPRETER;
     } else {
+        coverage->formatless = true;
         copy_subject(next, SHELL);
     }
     raw_call(SYS_close, fd);

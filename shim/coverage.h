@@ -34,6 +34,7 @@ struct coverage {
     enum coverage_verdict verdict;
     bool go;         /* a Go program: what it closes by raw system calls is not seen */
     bool unreadable; /* may be executed but not read, so nothing more could be found out */
+    bool formatless; /* neither ELF nor a script: the kernel alone does not execute it */
     bool script;     /* `subject` is the interpreter of a script */
     /* The file that the verdict is about when it is not the program itself, else "": a script's
      * interpreter, or the dynamic loader. Cut when longer. */

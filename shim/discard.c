@@ -2,10 +2,13 @@
 #include "shim/discard.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 #include "shim/facts.h"
+#include "shim/process.h"
 #include "shim/raw.h"
 
 /* TCP discards up to this much in one call without copying (MSG_TRUNC, tcp(7)). */
@@ -23,19 +26,50 @@ static enum discard_end at_zero(int fd, enum proto proto)
     return facts_peer_finished(fd) ? DISCARD_EOF : DISCARD_DEAF;
 }
 
-enum discard_end discard(int fd, enum proto proto, enum sock_type type, uint64_t most,
-                         uint64_t *bytes)
+bool discard_copies(enum proto proto, const char *ulp)
+{
+    return proto != PROTO_TCP || ulp[0] != '\0';
+}
+
+bool discard_has_to_copy(int fd, enum proto proto)
+{
+    char ulp[16] = ""; /* TCP_ULP_NAME_MAX */
+    socklen_t length = sizeof ulp;
+
+    if (proto == PROTO_TCP &&
+        (raw_call(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, ulp, &length) != 0 || length == 0))
+        ulp[0] = '\0';
+    return discard_copies(proto, ulp);
+}
+
+/* A kTLS record that is no data (an alert, a key update) is EIO without room for its type. UNIX
+ * messages get no such room: the descriptors in them are to be closed by the kernel. */
+static long copy_away(int fd, bool record_types)
+{
+    char control[64];
+    struct iovec part = {rubbish, sizeof rubbish};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = record_types ? control : NULL,
+                             .msg_controllen = record_types ? sizeof control : 0};
+
+    return raw_call(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
+}
+
+static long discard_some(int fd, const struct discard_how *how)
+{
+    if (how->copies || process_in_valgrind()) /* which takes the NULL for a mistake */
+        return copy_away(fd, how->proto == PROTO_TCP);
+    return raw_call(SYS_recvfrom, fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
+}
+
+enum discard_end discard(int fd, const struct discard_how *how, uint64_t most, uint64_t *bytes)
 {
     uint64_t limit = most == 0 ? UINT64_MAX : most;
-    bool empty_records = type == TYPE_SEQPACKET;
+    bool empty_records = how->type == TYPE_SEQPACKET;
 
     for (uint64_t done = 0; done < limit;) {
-        long got;
-        if (proto == PROTO_TCP)
-            got = raw_call(SYS_recvfrom, fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL,
-                           NULL);
-        else
-            got = raw_call(SYS_recvfrom, fd, rubbish, sizeof rubbish, MSG_DONTWAIT, NULL, NULL);
+        long got = discard_some(fd, how);
         if (got == -EAGAIN)
             return DISCARD_MORE;
         if (got == -EINTR)
@@ -43,7 +77,7 @@ enum discard_end discard(int fd, enum proto proto, enum sock_type type, uint64_t
         if (got < 0)
             return DISCARD_ERROR;
         if (got == 0 && !(empty_records && facts_readable(fd)))
-            return at_zero(fd, proto);
+            return at_zero(fd, how->proto);
         done += (uint64_t)got;
         *bytes += (uint64_t)got;
     }

@@ -6,6 +6,7 @@
 #ifndef SOFTCLOSE_SHIM_DISCARD_H
 #define SOFTCLOSE_SHIM_DISCARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "policy/facts.h"
@@ -17,9 +18,24 @@ enum discard_end {
     DISCARD_ERROR, /* the connection is gone (reset, timeout) */
 };
 
+/*
+ * Has the data to be copied into a buffer? TCP throws it away in the kernel (MSG_TRUNC, tcp(7)).
+ * Not so where an upper layer stands on it, `ulp` as TCP_ULP names it ("" = none): kTLS would
+ * decrypt into the NULL that it is given. UNIX sockets answer EFAULT.
+ */
+bool discard_copies(enum proto proto, const char *ulp);
+
+/* The same for an open socket. One getsockopt(2) for TCP. */
+bool discard_has_to_copy(int fd, enum proto proto);
+
+struct discard_how {
+    enum proto proto;
+    enum sock_type type;
+    bool copies; /* discard_has_to_copy() */
+};
+
 /* At most about `most` bytes (0 = all that is here). Adds what was read to *bytes. Urgent bytes are
  * read past. One recv(2) and one that finds nothing more. */
-enum discard_end discard(int fd, enum proto proto, enum sock_type type, uint64_t most,
-                         uint64_t *bytes);
+enum discard_end discard(int fd, const struct discard_how *how, uint64_t most, uint64_t *bytes);
 
 #endif

@@ -13,34 +13,26 @@
 #include "policy/policy.h"
 #include "shim/discard.h"
 
-enum drain_result {
-    DRAIN_EOF,
-    DRAIN_IDLE,
-    DRAIN_TOTAL,
-    DRAIN_BYTES,
-    DRAIN_EVICTED,
-    DRAIN_EXIT,
-    DRAIN_ERROR,
-    DRAIN_UNDER_WAY, /* not over yet */
-};
-
-/* The word that stands in the event. */
-const char *drain_result_name(enum drain_result result);
+/* Whether its end is told: never (log.events = none), when it gave up, always (as was its close).
+ */
+enum drain_telling { TELL_NEVER, TELL_FAILURE, TELL_ALWAYS };
 
 struct drain {
     int fd;
-    uint8_t proto, type; /* enum proto, enum sock_type */
-    bool reset_at_limit; /* close.on_limit = reset */
-    bool deaf;           /* the reading half is down: recv(2) no longer tells the peer's end */
-    bool soften;         /* of a shutdown(SHUT_RDWR): the program still has the descriptor */
+    struct discard_how how;
+    enum on_limit on_limit;
+    enum drain_telling telling;
+    bool deaf;   /* the reading half is down: recv(2) no longer tells the peer's end */
+    bool soften; /* of a shutdown(SHUT_RDWR): the program still has the descriptor */
     uint32_t idle_ms, total_ms;
     uint64_t most;          /* bytes, 0 = no limit */
     uint64_t bytes;         /* discarded so far */
     uint64_t started, last; /* CLOCK_MONOTONIC ns: the beginning, the last data */
 };
 
+/* `told`: the event of the operation that it follows from is written. */
 void drain_start(struct drain *drain, int fd, const struct facts *facts,
-                 const struct settings *settings, uint64_t now);
+                 const struct settings *settings, bool told, uint64_t now);
 
 /* Reads what is here. UNDER_WAY, EOF, ERROR or BYTES. */
 enum drain_result drain_read(struct drain *drain, uint64_t now);
@@ -54,12 +46,14 @@ enum drain_result drain_expired(const struct drain *drain, uint64_t now);
 /* Blocks until it is over; bounded by its limits. Sleeps in ppoll(2). */
 enum drain_result drain_block(struct drain *drain);
 
-/* Waits until everything sent is acknowledged, as SO_LINGER {on, seconds} promises; returns when
- * the connection is gone, too. Sleeps 1 to 10 ms at a time. */
-void drain_linger(int fd, int32_t seconds);
+/* Waits until everything sent is acknowledged, as SO_LINGER {on, seconds} promises (0: not at all);
+ * returns when the connection is gone, too. A drain that is UNDER_WAY reads meanwhile: a peer may
+ * receive nothing before it has got rid of what it sends. How it stands then. Sleeps 1 to 10 ms at
+ * a time. */
+enum drain_result drain_linger(struct drain *drain, enum drain_result result, int32_t seconds);
 
-/* Before the last close of a drain that gave up: makes it a reset if the policy wants that, else
- * an orderly end; never one that blocks. */
-void drain_before_close(const struct drain *drain, enum drain_result result);
+/* Before the last close: makes that of a drain that gave up a reset if the policy wants it, else an
+ * orderly end: what is here by now is read, beyond the limit, too. Never one that blocks. */
+void drain_before_close(struct drain *drain, enum drain_result result);
 
 #endif

@@ -1,21 +1,83 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/drain_table.h"
 
+#include <netinet/in.h>
+#include <stdatomic.h>
 #include <stddef.h>
-#include <sys/mman.h>
+#include <string.h>
 
-#include "shim/raw.h"
+#include "shim/endpoint.h"
+#include "shim/pool.h"
 
 enum { SPARE = 64 }; /* places beyond close.max_draining */
+
+enum peer_family { PEER_NONE, PEER_IPV4, PEER_IPV6 };
+
+/* With its place in the heap 100 bytes: a hundred thousand may be under way. Times in ns. */
+struct place {
+    uint64_t id, since;
+    uint64_t started, last, most, bytes;
+    uint32_t idle_ms, total_ms;
+    int32_t fd, program_fd;
+    uint32_t heap;         /* its index in the heap */
+    uint32_t older, newer; /* neighbours by age; of a free place `older` is the next free one */
+    uint8_t peer_address[16];
+    in_port_t peer_port;
+    /* `type` has no room for datagrams, which are not drained. */
+    uint16_t peer_family : 2, proto : 2, type : 1, role : 2, shut : 2, telling : 2;
+    uint16_t on_limit : 1, copies : 1, deaf : 1, soften : 1, softened : 1;
+};
+
+_Static_assert(sizeof(struct place) == 96, "no padding");
 
 static struct place *places;
 static uint32_t *heap; /* places, the earliest deadline first */
 static uint32_t places_most;
 static uint32_t heap_count, place_count, free_place, oldest, newest;
+static uint32_t softening; /* how many of them are of a shutdown(SHUT_RDWR) */
+
+/* IPv6's flow and scope are left out: no event tells them. */
+static void keep_peer(struct place *place, const struct endpoint_small *peer)
+{
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+
+    place->peer_family = PEER_NONE;
+    if (peer->length == sizeof ipv4) {
+        memcpy(&ipv4, peer->bytes, sizeof ipv4);
+        place->peer_family = PEER_IPV4;
+        place->peer_port = ipv4.sin_port;
+        memcpy(place->peer_address, &ipv4.sin_addr, sizeof ipv4.sin_addr);
+    } else if (peer->length == sizeof ipv6) {
+        memcpy(&ipv6, peer->bytes, sizeof ipv6);
+        place->peer_family = PEER_IPV6;
+        place->peer_port = ipv6.sin6_port;
+        memcpy(place->peer_address, &ipv6.sin6_addr, sizeof ipv6.sin6_addr);
+    }
+}
+
+static void get_peer(const struct place *place, struct endpoint_small *out)
+{
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = place->peer_port};
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = place->peer_port};
+
+    memcpy(&ipv4.sin_addr, place->peer_address, sizeof ipv4.sin_addr);
+    memcpy(&ipv6.sin6_addr, place->peer_address, sizeof ipv6.sin6_addr);
+    if (place->peer_family == PEER_IPV4)
+        endpoint_shrink((const struct sockaddr *)&ipv4, sizeof ipv4, out);
+    else
+        endpoint_shrink((const struct sockaddr *)&ipv6,
+                        place->peer_family == PEER_IPV6 ? sizeof ipv6 : 0, out);
+}
 
 static uint64_t deadline_at(uint32_t index)
 {
-    return drain_deadline(&places[heap[index]].drain);
+    const struct place *place = &places[heap[index]];
+    const struct drain clock = {.idle_ms = place->idle_ms,
+                                .total_ms = place->total_ms,
+                                .started = place->started,
+                                .last = place->last};
+    return drain_deadline(&clock);
 }
 
 static void heap_set(uint32_t index, uint32_t place)
@@ -65,20 +127,17 @@ static void heap_remove(uint32_t index)
 
 bool drain_table_start(uint32_t max_draining)
 {
-    long result;
-
     if (places == NULL) {
         places_most =
             max_draining < DRAIN_TABLE_MOST - SPARE ? max_draining + SPARE : DRAIN_TABLE_MOST;
-        size_t bytes = places_most * (sizeof *places + sizeof *heap);
-        result = raw_call(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if ((unsigned long)result > -4096UL)
+        struct place *room = pool_reserve(places_most * (sizeof *places + sizeof *heap));
+        if (room == NULL)
             return false;
-        places = (struct place *)result;
-        heap = (uint32_t *)(void *)(places + places_most);
+        heap = (uint32_t *)(void *)(room + places_most);
+        atomic_signal_fence(memory_order_release); /* a child forked here has all of it or none */
+        places = room;
     }
-    heap_count = place_count = 0;
+    heap_count = place_count = softening = 0;
     free_place = oldest = newest = DRAIN_TABLE_NONE;
     return true;
 }
@@ -88,7 +147,7 @@ static uint32_t place_take(void)
     uint32_t index = free_place;
 
     if (index != DRAIN_TABLE_NONE)
-        free_place = places[index].free;
+        free_place = places[index].older;
     else if (place_count < places_most)
         index = place_count++;
     else
@@ -115,20 +174,46 @@ static void place_give(uint32_t index)
         places[place->newer].older = place->older;
     else
         newest = place->older;
-    place->free = free_place;
+    place->fd = -1;
+    place->older = free_place;
     free_place = index;
 }
 
-uint32_t drain_table_take(const struct drain *drain, int fd, const struct socket *socket)
+uint32_t drain_table_take(const struct draining *draining)
 {
+    const struct drain *drain = &draining->drain;
+    const struct socket *socket = &draining->socket;
     uint32_t index = place_take();
 
     if (index == DRAIN_TABLE_NONE)
         return index;
-    places[index].program_fd = drain->fd;
-    places[index].drain = *drain;
-    places[index].drain.fd = fd;
-    places[index].socket = *socket;
+    struct place *place = &places[index];
+    *place = (struct place){
+        .older = place->older,
+        .newer = place->newer,
+        .id = socket->id,
+        .since = socket->since,
+        .role = socket->role,
+        .shut = socket->shut,
+        .softened = socket->softened,
+        .started = drain->started,
+        .last = drain->last,
+        .most = drain->most,
+        .bytes = drain->bytes,
+        .idle_ms = drain->idle_ms,
+        .total_ms = drain->total_ms,
+        .fd = drain->fd,
+        .program_fd = draining->program_fd,
+        .proto = drain->how.proto,
+        .type = drain->how.type,
+        .copies = drain->how.copies,
+        .on_limit = drain->on_limit,
+        .telling = drain->telling,
+        .deaf = drain->deaf,
+        .soften = drain->soften,
+    };
+    keep_peer(place, &socket->peer);
+    softening += place->soften;
     heap_count++;
     heap_set(heap_count - 1, index);
     heap_rise(heap_count - 1);
@@ -137,13 +222,73 @@ uint32_t drain_table_take(const struct drain *drain, int fd, const struct socket
 
 void drain_table_give(uint32_t index)
 {
+    softening -= places[index].soften;
     heap_remove(places[index].heap);
     place_give(index);
 }
 
-struct place *drain_table_place(uint32_t index)
+void drain_table_drain(uint32_t index, struct drain *out)
 {
-    return &places[index];
+    const struct place *place = &places[index];
+
+    *out = (struct drain){
+        .fd = place->fd,
+        .how = {.proto = place->proto, .type = place->type, .copies = place->copies},
+        .on_limit = place->on_limit,
+        .telling = place->telling,
+        .deaf = place->deaf,
+        .soften = place->soften,
+        .idle_ms = place->idle_ms,
+        .total_ms = place->total_ms,
+        .most = place->most,
+        .bytes = place->bytes,
+        .started = place->started,
+        .last = place->last,
+    };
+}
+
+void drain_table_get(uint32_t index, struct draining *out)
+{
+    const struct place *place = &places[index];
+
+    drain_table_drain(index, &out->drain);
+    out->program_fd = place->program_fd;
+    out->socket = (struct socket){
+        .id = place->id,
+        .since = place->since,
+        .proto = place->proto,
+        .type = place->type,
+        .role = place->role,
+        .shut = place->shut,
+        .softened = place->softened,
+    };
+    get_peer(place, &out->socket.peer);
+}
+
+void drain_table_progress(uint32_t index, const struct drain *drain)
+{
+    struct place *place = &places[index];
+
+    place->bytes = drain->bytes;
+    place->deaf = drain->deaf;
+    if (place->last == drain->last)
+        return;
+    place->last = drain->last;
+    heap_sink(place->heap); /* deadlines only ever move later */
+}
+
+bool drain_table_softens(uint32_t index)
+{
+    return places[index].soften;
+}
+
+uint32_t drain_table_softening(uint64_t id)
+{
+    uint32_t index = softening > 0 ? oldest : DRAIN_TABLE_NONE;
+
+    while (index != DRAIN_TABLE_NONE && (places[index].id != id || !places[index].soften))
+        index = places[index].newer;
+    return index;
 }
 
 uint32_t drain_table_count(void)
@@ -163,15 +308,8 @@ uint32_t drain_table_oldest(void)
 
 uint32_t drain_table_next(uint64_t *deadline)
 {
-    uint32_t top;
-
     if (heap_count == 0)
         return DRAIN_TABLE_NONE;
-    /* Deadlines only ever move later, so the top may be out of date: sink it until it is not. */
-    do {
-        top = heap[0];
-        heap_sink(0);
-    } while (heap[0] != top);
     *deadline = deadline_at(0);
-    return top;
+    return heap[0];
 }

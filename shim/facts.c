@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/mptcp.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 
 #include "shim/endpoint.h"
+#include "shim/linger.h"
 #include "shim/raw.h"
 
 #ifndef IPPROTO_MPTCP
@@ -81,15 +83,8 @@ static enum proto proto_of(int domain, int type, int protocol)
     return PROTO_OTHER;
 }
 
-bool facts_identify(int fd, struct socket *out)
+static bool identified(int fd, int domain, int type, int protocol, struct socket *out)
 {
-    int domain = number_option(fd, SOL_SOCKET, SO_DOMAIN, -1);
-    int type, protocol;
-
-    if (domain < 0)
-        return false;
-    type = number_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM);
-    protocol = number_option(fd, SOL_SOCKET, SO_PROTOCOL, 0);
     *out = (struct socket){
         .domain = domain,
         .proto = proto_of(domain, type, protocol),
@@ -99,6 +94,28 @@ bool facts_identify(int fd, struct socket *out)
     };
     out->id = facts_id(fd, out->proto);
     return out->id != 0;
+}
+
+bool facts_identify(int fd, struct socket *out)
+{
+    int domain = number_option(fd, SOL_SOCKET, SO_DOMAIN, -1);
+    int type, protocol;
+
+    if (domain < 0)
+        return false;
+    type = number_option(fd, SOL_SOCKET, SO_TYPE, SOCK_DGRAM);
+    protocol = number_option(fd, SOL_SOCKET, SO_PROTOCOL, 0);
+    return identified(fd, domain, type, protocol, out);
+}
+
+bool facts_identify_made(int fd, int domain, int type, struct socket *out)
+{
+    int protocol = 0;
+
+    type &= ~(SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (type == SOCK_STREAM && (domain == AF_INET || domain == AF_INET6))
+        protocol = number_option(fd, SOL_SOCKET, SO_PROTOCOL, 0);
+    return identified(fd, domain, type, protocol, out);
 }
 
 bool facts_identify_like(int fd, const struct socket *relative, struct socket *out)
@@ -116,6 +133,14 @@ uint32_t facts_data_segments(int fd)
 {
     struct tcp_info info = {0};
     return option(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof info) ? info.tcpi_data_segs_in : 0;
+}
+
+void facts_end_of_peer(struct facts *facts)
+{
+    if (facts->proto == PROTO_TCP && facts->state == STATE_CLOSE && !facts->peer_fin &&
+        facts->rx > 0)
+        facts->rx--;
+    facts->peer_fin = true;
 }
 
 static bool peer_has_finished(enum tcp_state state)
@@ -141,6 +166,11 @@ bool facts_closed(int fd)
     return tcp_state_of(fd) == STATE_CLOSE || (poll_now(fd, 0) & POLLERR) != 0;
 }
 
+bool facts_failed(int fd)
+{
+    return tcp_state_of(fd) == STATE_CLOSE && (poll_now(fd, 0) & POLLERR) != 0;
+}
+
 int64_t facts_unsent(int fd)
 {
     return queue(fd, SIOCOUTQ);
@@ -149,15 +179,6 @@ int64_t facts_unsent(int fd)
 bool facts_readable(int fd)
 {
     return (poll_now(fd, POLLIN | POLLRDHUP) & (POLLIN | POLLRDHUP | POLLHUP)) == POLLIN;
-}
-
-/* SO_LINGER in seconds, -1 = off. */
-static int32_t linger_of(int fd)
-{
-    struct linger linger = {0};
-    if (!option(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) || linger.l_onoff == 0)
-        return -1;
-    return linger.l_linger;
 }
 
 /* Bytes over the connection's life. The kernel counts our FIN, and the SYN of a connection that we
@@ -172,6 +193,27 @@ static void count_bytes(const struct tcp_info *info, struct facts *out)
 
     out->rx = (int64_t)(info->tcpi_bytes_received - fin);
     out->tx = (int64_t)(acknowledged < sent ? acknowledged : sent);
+}
+
+/* One question for the usual answer, that a queue is empty: what lies in the receive queue, an
+ * urgent byte and the peer's bare FIN among it, is charged to sk_rmem_alloc, and what is not
+ * acknowledged yet, our FIN among it, to sk_wmem_queued (sk_get_meminfo()). */
+static void collect_queues(int fd, struct facts *out)
+{
+    uint32_t memory[SK_MEMINFO_VARS];
+    bool known;
+
+    memset(memory, 0xff, sizeof memory);
+    known = option(fd, SOL_SOCKET, SO_MEMINFO, memory, sizeof memory);
+    if (!known || memory[SK_MEMINFO_WMEM_QUEUED] != 0)
+        out->unsent = queue(fd, SIOCOUTQ);
+    if (known && memory[SK_MEMINFO_RMEM_ALLOC] == 0)
+        return;
+    out->unread = queue(fd, SIOCINQ);
+    /* SIOCINQ counts up to an urgent byte; one that stands right at the read position is not
+     * counted, and the close resets for it, even after recv(MSG_OOB) has taken it. */
+    if (out->unread == 0)
+        out->urgent = queue(fd, SIOCATMARK) != 0;
 }
 
 static void collect_tcp(int fd, const struct socket *socket, struct facts *out)
@@ -200,13 +242,9 @@ static void collect_tcp(int fd, const struct socket *socket, struct facts *out)
                          info.tcpi_data_segs_in + 1 > socket->shut_segments;
         return;
     }
-    out->linger2 = number_option(fd, IPPROTO_TCP, TCP_LINGER2, 0);
-    out->unread = queue(fd, SIOCINQ);
-    out->unsent = queue(fd, SIOCOUTQ);
-    /* SIOCINQ counts up to an urgent byte; one that stands right at the read position is not
-     * counted, and the close resets for it, even after recv(MSG_OOB) has taken it. */
-    if (out->unread == 0)
-        out->urgent = queue(fd, SIOCATMARK) != 0;
+    if (!out->peer_fin) /* in the other states it changes nothing */
+        out->linger2 = number_option(fd, IPPROTO_TCP, TCP_LINGER2, 0);
+    collect_queues(fd, out);
 }
 
 /* Has the connection ever been one? Set at the end of the handshake, kept after a reset. */
@@ -275,7 +313,7 @@ static bool empty_record_resets(void)
             major = major * 10 + (unsigned)(*text - '0');
         for (text += *text == '.'; *text >= '0' && *text <= '9'; text++)
             minor = minor * 10 + (unsigned)(*text - '0');
-        resets = major < 6 || (major == 6 && minor < 16);
+        resets = (int8_t)(major < 6 || (major == 6 && minor < 16));
     }
     return resets > 0;
 }
@@ -310,6 +348,17 @@ static void collect_unix(int fd, const struct socket *socket, struct facts *out)
                   (events & (POLLRDHUP | POLLHUP)) == 0 && empty_record_resets();
 }
 
+void facts_collect_addresses(int fd, const struct socket *socket, struct facts *out)
+{
+    if (out->local.length != 0)
+        return;
+    endpoint_local(fd, &out->local);
+    endpoint_peer(fd, &out->peer);
+    /* After a reset the kernel has forgotten the peer; the table has not. */
+    if (out->peer.length == 0)
+        endpoint_grow(&socket->peer, &out->peer);
+}
+
 void facts_collect(int fd, const struct socket *socket, struct facts *out)
 {
     *out = (struct facts){
@@ -323,8 +372,8 @@ void facts_collect(int fd, const struct socket *socket, struct facts *out)
      * the program's wish for a reset, and by the half that is really shut. */
     if (socket->softened)
         out->shut = SHUT_WRITE;
-    endpoint_local(fd, &out->local);
-    endpoint_peer(fd, &out->peer);
+    if (out->proto != PROTO_TCP && out->proto != PROTO_MPTCP)
+        facts_collect_addresses(fd, socket, out);
     if (out->type == TYPE_DATAGRAM)
         return;
     switch (out->proto) {
@@ -340,9 +389,4 @@ void facts_collect(int fd, const struct socket *socket, struct facts *out)
     case PROTO_OTHER:
         break;
     }
-    if (socket->linger_zero)
-        out->linger = 0;
-    /* After a reset the kernel has forgotten the peer; the table has not. */
-    if (out->peer.length == 0)
-        endpoint_grow(&socket->peer, &out->peer);
 }

@@ -1,57 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/ledger.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
-#include "shim/facts.h"
-#include "shim/process.h"
-#include "shim/procfs.h"
+#include "shim/members.h"
 #include "shim/raw.h"
-
-enum {
-    PROCESSES = 1024,
-    SLOTS = 16384,
-    WORDS = PROCESSES / 64,
-    PROBES = 64, /* a slot further from its home than this counts as "full" */
-};
-
-enum process_flag {
-    FLAG_USED = 1,
-    FLAG_EXECUTED = 2, /* runs another program: it can no longer tell us what it closes */
-};
-
-static const uint64_t EMPTY = 0, DELETED = UINT64_MAX;
-
-/* A child that has not shown its pid after this time was never born (a fork within libc failed). */
-static const uint64_t BIRTH_LIMIT_NS = 10ull * 1000 * 1000 * 1000;
-
-struct member {
-    int32_t pid; /* 0: being born */
-    uint32_t flags;
-    uint64_t since; /* CLOCK_MONOTONIC ns */
-    uint64_t space; /* the pid namespace in which `pid` is a number: inode of /proc/PID/ns/pid */
-};
-
-struct slot {
-    uint64_t id;
-    uint64_t holders[WORDS];
-};
+#include "shim/relatives.h"
+#include "shim/releases.h"
 
 struct ledger {
+    struct members members;
+    struct releases releases;
     uint64_t unwritten;
+    uint64_t sends;
     uint32_t generation;
-    struct member members[PROCESSES];
-    struct slot slots[SLOTS];
+    bool rings;
+    bool sends_lost; /* a send could not be noted: from then on every socket may have been sent */
 };
-
-/* Never given to a process: whoever got the socket in a message and cannot be known. */
-enum { UNKNOWN_MEMBER = PROCESSES - 1 };
 
 static struct ledger *ledger;
 static int self = -1;
-static uint64_t own_space;
+
+/* Of this process's birth and its children's births the last one: what was opened later has no
+ * relatives. */
+static uint64_t newest;
+
+/* The number with which this process gave up everything, at its end. */
+static uint64_t left;
+
+/* At its end: the relative that it last found alive. */
+static uint64_t found_alive;
+
+/* Of the child that this thread is forking. */
+static _Thread_local uint64_t child_birth;
+
+/* Threads that are executing another program. */
+static unsigned executing;
+
+/* Threads that are within ledger_fork(). */
+static unsigned forking;
 
 bool ledger_start(void)
 {
@@ -61,177 +49,21 @@ bool ledger_start(void)
     if ((unsigned long)memory > -4096UL)
         return false;
     ledger = (struct ledger *)memory;
+    members_start(&ledger->members);
+    releases_start(&ledger->releases);
     self = 0;
-    own_space = procfs_pid_space();
-    ledger->members[0] = (struct member){process_pid(), FLAG_USED, process_now(), own_space};
+    newest = members_now();
     return true;
 }
 
-static uint64_t *word_of(struct slot *slot, int member)
+static bool is_known(void)
 {
-    return &slot->holders[member / 64];
+    return ledger != NULL && self >= 0;
 }
 
-static uint64_t bit_of(int member)
+uint64_t ledger_now(void)
 {
-    return 1ull << (member % 64);
-}
-
-static bool holds(struct slot *slot, int member)
-{
-    return (__atomic_load_n(word_of(slot, member), __ATOMIC_ACQUIRE) & bit_of(member)) != 0;
-}
-
-static void strike(struct slot *slot, int member)
-{
-    __atomic_and_fetch(word_of(slot, member), ~bit_of(member), __ATOMIC_RELEASE);
-}
-
-static bool nobody_holds(struct slot *slot)
-{
-    for (int i = 0; i < WORDS; i++)
-        if (__atomic_load_n(&slot->holders[i], __ATOMIC_ACQUIRE) != 0)
-            return false;
-    return true;
-}
-
-static struct slot *slot_find(uint64_t id, bool make)
-{
-    size_t home = (size_t)(id * 0x9e3779b97f4a7c15ull >> 32) % SLOTS;
-
-    for (size_t i = 0; i < PROBES; i++) {
-        struct slot *slot = &ledger->slots[(home + i) % SLOTS];
-        uint64_t found = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-        if (found == id)
-            return slot;
-        if (found == EMPTY)
-            break;
-    }
-    for (size_t i = 0; make && i < PROBES; i++) {
-        struct slot *slot = &ledger->slots[(home + i) % SLOTS];
-        uint64_t found = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-        if ((found == EMPTY || found == DELETED) &&
-            __atomic_compare_exchange_n(&slot->id, &found, id, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            return slot;
-    }
-    return NULL;
-}
-
-/* The slot of a socket that nobody holds any more is free, unless another process was faster and it
- * is already somebody else's. */
-static void give_back(struct slot *slot, uint64_t id)
-{
-    if (nobody_holds(slot))
-        __atomic_compare_exchange_n(&slot->id, &id, DELETED, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_RELAXED);
-}
-
-/* A process that was killed leaves its bits behind: they go before its place is given away. */
-static void strike_everywhere(int member)
-{
-    for (size_t i = 0; i < SLOTS; i++) {
-        struct slot *slot = &ledger->slots[i];
-        uint64_t id = __atomic_load_n(&slot->id, __ATOMIC_ACQUIRE);
-        if (id == EMPTY || id == DELETED || !holds(slot, member))
-            continue;
-        strike(slot, member);
-        give_back(slot, id);
-    }
-}
-
-static bool is_alive(const struct member *member)
-{
-    int32_t pid = __atomic_load_n(&member->pid, __ATOMIC_ACQUIRE);
-
-    if (pid == 0)
-        return process_now() - member->since < BIRTH_LIMIT_NS;
-    /* A number of another namespace says nothing here: in doubt, alive. */
-    return own_space == 0 || member->space != own_space || procfs_alive(pid);
-}
-
-static bool claim(int index)
-{
-    uint32_t unused = 0;
-    return __atomic_compare_exchange_n(&ledger->members[index].flags, &unused, FLAG_USED, false,
-                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
-static void birth(int index)
-{
-    ledger->members[index].since = process_now();
-    ledger->members[index].space = 0;
-    __atomic_store_n(&ledger->members[index].pid, 0, __ATOMIC_RELEASE);
-}
-
-int ledger_fork(void)
-{
-    if (ledger == NULL || self < 0)
-        return -1;
-    for (int i = 1; i < UNKNOWN_MEMBER; i++) {
-        if (__atomic_load_n(&ledger->members[i].flags, __ATOMIC_RELAXED) == 0 && claim(i)) {
-            birth(i);
-            return i;
-        }
-    }
-    /* Full: look for one that died without a word. */
-    for (int i = 1; i < UNKNOWN_MEMBER; i++) {
-        struct member *member = &ledger->members[i];
-        uint32_t flags = __atomic_load_n(&member->flags, __ATOMIC_ACQUIRE);
-        if (i == self || is_alive(member))
-            continue;
-        strike_everywhere(i);
-        if (__atomic_compare_exchange_n(&member->flags, &flags, 0, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED) &&
-            claim(i)) {
-            birth(i);
-            return i;
-        }
-    }
-    return -1;
-}
-
-bool ledger_share(uint64_t id, int child)
-{
-    if (ledger == NULL || self < 0 || child < 0)
-        return false;
-    struct slot *slot = slot_find(id, true);
-    if (slot == NULL)
-        return false;
-    __atomic_or_fetch(word_of(slot, self), bit_of(self), __ATOMIC_RELEASE);
-    __atomic_or_fetch(word_of(slot, child), bit_of(child), __ATOMIC_RELEASE);
-    return true;
-}
-
-void ledger_child(int child)
-{
-    self = child;
-    if (ledger == NULL || self < 0)
-        return;
-    int32_t unknown = 0;
-    own_space = procfs_pid_space();
-    if (ledger->members[self].space == 0)
-        ledger->members[self].space = own_space;
-    __atomic_compare_exchange_n(&ledger->members[self].pid, &unknown, process_pid(), false,
-                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
-void ledger_born(int child, pid_t pid)
-{
-    int32_t unknown = 0;
-
-    if (ledger != NULL && child >= 0 &&
-        __atomic_compare_exchange_n(&ledger->members[child].pid, &unknown, pid, false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        ledger->members[child].space = own_space;
-}
-
-void ledger_fork_failed(int child)
-{
-    if (ledger == NULL || child < 0)
-        return;
-    strike_everywhere(child);
-    __atomic_store_n(&ledger->members[child].flags, 0, __ATOMIC_RELEASE);
+    return ledger == NULL ? 0 : members_now();
 }
 
 uint32_t *ledger_generation(void)
@@ -240,113 +72,267 @@ uint32_t *ledger_generation(void)
     return ledger == NULL ? &alone : &ledger->generation;
 }
 
-static enum ledger_answer ask_member(struct slot *slot, int index, int fd)
+bool *ledger_rings(void)
 {
-    if (index == UNKNOWN_MEMBER)
-        return LEDGER_DOUBT;
-    struct member *member = &ledger->members[index];
-    bool executed = (__atomic_load_n(&member->flags, __ATOMIC_ACQUIRE) & FLAG_EXECUTED) != 0;
-
-    if (!is_alive(member)) {
-        /* What the program that it executed has started may have inherited the socket: from now on
-         * everybody has to search. */
-        if (executed)
-            __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_RELAXED);
-        strike(slot, index);
-        return executed ? LEDGER_DOUBT : LEDGER_ALONE;
-    }
-    if (!executed)
-        return LEDGER_SHARED;
-    return procfs_holds(member->pid, facts_inode(fd)) == PROCFS_YES ? LEDGER_SHARED : LEDGER_DOUBT;
+    static bool alone;
+    return ledger == NULL ? &alone : &ledger->rings;
 }
 
-/* What the members in `word` (number `index`) say. */
-static enum ledger_answer ask_word(struct slot *slot, int index, uint64_t word, int fd)
+/* What the program that it executed has started may have inherited its sockets: from now on
+ * everybody has to search. */
+static void executed_one_died(void)
 {
-    enum ledger_answer answer = LEDGER_ALONE;
-
-    for (; word != 0; word &= word - 1) {
-        enum ledger_answer one = ask_member(slot, index * 64 + __builtin_ctzll(word), fd);
-        if (one == LEDGER_SHARED)
-            return one;
-        if (one == LEDGER_DOUBT)
-            answer = one;
-    }
-    return answer;
+    __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_SEQ_CST);
 }
 
-/* `own` is the word that holds this process's bit, without that bit. */
-static enum ledger_answer ask_slot(struct slot *slot, uint64_t own, int fd)
+static bool is_leaving(void)
 {
-    enum ledger_answer answer = LEDGER_ALONE;
-
-    for (int i = 0; i < WORDS; i++) {
-        uint64_t word = i == self / 64 ? own : __atomic_load_n(&slot->holders[i], __ATOMIC_ACQUIRE);
-        enum ledger_answer one = ask_word(slot, i, word, fd);
-        if (one == LEDGER_SHARED)
-            return one;
-        if (one == LEDGER_DOUBT)
-            answer = one;
-    }
-    return answer;
+    return __atomic_load_n(&left, __ATOMIC_SEQ_CST) != 0;
 }
 
-enum ledger_answer ledger_ask(uint64_t id, int fd)
+static int claim_place(void)
 {
-    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+    if (is_leaving())
+        return -1;
+    int child = members_claim(self, executed_one_died);
+    if (child < 0)
+        return -1;
+    if (is_leaving()) { /* a child born after that would be taken to have inherited nothing */
+        members_free(child);
+        return -1;
+    }
+    child_birth = members_owner(child);
+    __atomic_store_n(&newest, child_birth, __ATOMIC_SEQ_CST);
+    return child;
+}
 
-    if (slot == NULL)
+int ledger_fork(void)
+{
+    if (!is_known())
+        return -1;
+    __atomic_add_fetch(&forking, 1, __ATOMIC_SEQ_CST);
+    int child = claim_place();
+    __atomic_sub_fetch(&forking, 1, __ATOMIC_SEQ_CST);
+    return child;
+}
+
+void ledger_release_later(uint64_t id)
+{
+    if (is_known())
+        releases_renumber(id, self, __atomic_load_n(&newest, __ATOMIC_SEQ_CST));
+}
+
+void ledger_child(int child)
+{
+    self = child;
+    left = found_alive = 0;
+    forking = executing = 0;
+    if (!is_known() || members_child(child, newest))
+        return;
+    self = -1;
+    __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_SEQ_CST);
+}
+
+void ledger_born(int child, pid_t pid)
+{
+    if (ledger != NULL && child >= 0)
+        members_born(child, child_birth, pid);
+}
+
+void ledger_fork_failed(int child)
+{
+    if (ledger != NULL && child >= 0)
+        members_free(child);
+}
+
+/* One load for what was opened after the last fork; otherwise a look at each birth. */
+static bool has_relatives(uint64_t opened)
+{
+    if (opened >= __atomic_load_n(&newest, __ATOMIC_SEQ_CST))
+        return false;
+    if (members_origin(self, opened) != self)
+        return true;
+    for (int place = members_highest(); place >= 0; place--)
+        if (place != self && members_owner(place) > opened)
+            return true;
+    return false;
+}
+
+static void mark_released(int place)
+{
+    uint32_t *flags = &members_at(place)->flags;
+
+    if ((__atomic_load_n(flags, __ATOMIC_SEQ_CST) & MEMBER_RELEASED) == 0)
+        __atomic_or_fetch(flags, MEMBER_RELEASED, __ATOMIC_SEQ_CST);
+}
+
+uint64_t ledger_release(uint64_t id, uint64_t opened)
+{
+    bool noted;
+
+    if (!is_known() || opened >= __atomic_load_n(&newest, __ATOMIC_SEQ_CST))
+        return 0;
+    /* At the end it was released some time ago: relatives may have come to an answer since. */
+    uint64_t at_end = members_await(&left);
+    if (at_end != 0)
+        return at_end;
+    if (!has_relatives(opened))
+        return 0;
+    mark_released(self);
+    return releases_put(id, self, &noted);
+}
+
+static bool was_sent(const struct query *query)
+{
+    if (__atomic_load_n(&ledger->sends_lost, __ATOMIC_SEQ_CST))
+        return true;
+    return __atomic_load_n(&ledger->sends, __ATOMIC_SEQ_CST) != 0 &&
+           releases_find(query->id, RELEASE_SENT) > query->opened;
+}
+
+static enum ledger_answer ask(struct query *query)
+{
+    enum ledger_answer answer = relatives_ask(query);
+    return answer == LEDGER_ALONE && was_sent(query) ? LEDGER_SENT : answer;
+}
+
+static struct query query_of(uint64_t id, uint64_t opened, uint64_t number, int fd)
+{
+    return (struct query){.id = id,
+                          .opened = opened,
+                          .number = number,
+                          .self = self,
+                          .origin = members_origin(self, opened),
+                          .fd = fd,
+                          .died = executed_one_died};
+}
+
+enum ledger_answer ledger_ask(uint64_t id, uint64_t opened, int fd)
+{
+    if (!is_known() || opened >= __atomic_load_n(&newest, __ATOMIC_SEQ_CST))
         return LEDGER_ALONE;
-    uint64_t own = __atomic_load_n(word_of(slot, self), __ATOMIC_ACQUIRE) & ~bit_of(self);
-    return ask_slot(slot, own, fd);
+    struct query query = query_of(id, opened, NUMBER_PENDING, fd);
+    if (has_relatives(opened))
+        return ask(&query);
+    /* One that has ended may have sent it before. */
+    return was_sent(&query) ? LEDGER_SENT : LEDGER_ALONE;
 }
 
-enum ledger_answer ledger_release(uint64_t id, int fd)
+/* It has released all that it held, and looks around for each socket. */
+static bool is_ending(int place)
 {
-    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+    struct member *member = members_at(place);
 
-    if (slot == NULL)
+    return __atomic_load_n(&member->left, __ATOMIC_SEQ_CST) != 0 &&
+           (__atomic_load_n(&member->flags, __ATOMIC_SEQ_CST) & MEMBER_LEFT) == 0;
+}
+
+/*
+ * Nobody has it any more: what was noted of it can go. With that goes the release of one that has
+ * an earlier number but has not yet looked around: it finds its own release gone and knows that it
+ * is not the last. One that releases it by ending has none, so it is given one to find.
+ */
+static bool take_as_last(const struct query *query)
+{
+    bool noted, at_end = query->number == __atomic_load_n(&left, __ATOMIC_SEQ_CST);
+    uint64_t own = releases_remove(query->id, self);
+
+    /* What an earlier owner of the place left behind is not its own. */
+    if ((own > members_owner(self) && own > query->opened) == at_end)
+        return false;
+    for (int place = members_highest(); place >= 0; place--) {
+        uint64_t birth = members_owner(place);
+        if (birth == NUMBER_PENDING || !relatives_may_have(query, place, birth))
+            continue;
+        if (is_ending(place) && relatives_was_given(query, place, birth)) {
+            mark_released(place);
+            releases_put(query->id, place, &noted);
+        } else {
+            releases_remove(query->id, place);
+        }
+    }
+    if (__atomic_load_n(&ledger->sends, __ATOMIC_SEQ_CST) != 0)
+        releases_remove(query->id, RELEASE_SENT);
+    return true;
+}
+
+enum ledger_answer ledger_who(uint64_t id, uint64_t opened, uint64_t released, int fd)
+{
+    if (!is_known())
         return LEDGER_ALONE;
-    uint64_t own =
-        __atomic_fetch_and(word_of(slot, self), ~bit_of(self), __ATOMIC_ACQ_REL) & ~bit_of(self);
-    enum ledger_answer answer = ask_slot(slot, own, fd);
-    give_back(slot, id);
-    return answer;
-}
-
-void ledger_sent(uint64_t id)
-{
-    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
-
-    if (slot != NULL)
-        __atomic_or_fetch(word_of(slot, UNKNOWN_MEMBER), bit_of(UNKNOWN_MEMBER), __ATOMIC_RELEASE);
+    if (released == 0) { /* it had no relatives: unless one has been born meanwhile */
+        enum ledger_answer answer = ledger_ask(id, opened, fd);
+        if (answer == LEDGER_SENT)
+            releases_remove(id, RELEASE_SENT); /* the caller's table remembers it */
+        return answer;
+    }
+    struct query query = query_of(id, opened, released, fd);
+    enum ledger_answer answer = ask(&query);
+    bool last = answer == LEDGER_ALONE || answer == LEDGER_SENT;
+    return last && !take_as_last(&query) ? LEDGER_SHARED : answer;
 }
 
 void ledger_keep(uint64_t id)
 {
-    /* Without a slot nobody else is left, and none is needed. */
-    struct slot *slot = ledger == NULL || self < 0 ? NULL : slot_find(id, false);
+    if (is_known())
+        releases_remove(id, self);
+}
 
-    if (slot != NULL)
-        __atomic_or_fetch(word_of(slot, self), bit_of(self), __ATOMIC_RELEASE);
+void ledger_sent(uint64_t id, uint64_t opened)
+{
+    bool noted;
+
+    /* Its own entry in the table remembers it, and is copied to children. */
+    if (!is_known() || !has_relatives(opened))
+        return;
+    __atomic_add_fetch(&ledger->sends, 1, __ATOMIC_SEQ_CST);
+    releases_put(id, RELEASE_SENT, &noted);
+    if (!noted)
+        __atomic_store_n(&ledger->sends_lost, true, __ATOMIC_SEQ_CST);
 }
 
 void ledger_exec(bool under_way)
 {
-    if (ledger == NULL || self < 0)
+    if (!is_known())
         return;
-    if (under_way)
-        __atomic_or_fetch(&ledger->members[self].flags, FLAG_EXECUTED, __ATOMIC_RELEASE);
-    else
-        __atomic_and_fetch(&ledger->members[self].flags, ~(uint32_t)FLAG_EXECUTED,
-                           __ATOMIC_RELEASE);
+    uint32_t *flags = &members_at(self)->flags;
+    if (under_way) {
+        __atomic_add_fetch(&executing, 1, __ATOMIC_SEQ_CST);
+        __atomic_or_fetch(flags, MEMBER_EXECUTED, __ATOMIC_SEQ_CST);
+    } else if (__atomic_sub_fetch(&executing, 1, __ATOMIC_SEQ_CST) == 0) {
+        __atomic_and_fetch(flags, ~(uint32_t)MEMBER_EXECUTED, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&executing, __ATOMIC_SEQ_CST) != 0) /* another one began meanwhile */
+            __atomic_or_fetch(flags, MEMBER_EXECUTED, __ATOMIC_SEQ_CST);
+    }
+}
+
+void ledger_leaving(void)
+{
+    if (!is_known())
+        return;
+    uint64_t *shared = &members_at(self)->left;
+    __atomic_store_n(&left, NUMBER_PENDING, __ATOMIC_SEQ_CST);
+    __atomic_store_n(shared, NUMBER_PENDING, __ATOMIC_SEQ_CST);
+    uint64_t number = members_number();
+    __atomic_store_n(shared, number, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&left, number, __ATOMIC_SEQ_CST);
+}
+
+bool ledger_goes_on(uint64_t id, uint64_t opened)
+{
+    if (!is_known() || !is_leaving())
+        return false;
+    struct query query = query_of(id, opened, __atomic_load_n(&left, __ATOMIC_SEQ_CST), -1);
+    return relatives_origin_has(&query, &found_alive);
 }
 
 void ledger_leave(void)
 {
-    if (ledger == NULL || self < 0)
+    if (!is_known())
         return;
-    __atomic_store_n(&ledger->members[self].flags, 0, __ATOMIC_RELEASE);
+    /* A child whose place another thread is just taking keeps this one. */
+    if (__atomic_load_n(&forking, __ATOMIC_SEQ_CST) == 0)
+        members_free(self);
     self = -1;
 }
 

@@ -19,6 +19,7 @@
 #include "shim/own_fds.h"
 #include "shim/process.h"
 #include "shim/raw.h"
+#include "shim/real.h"
 #include "shim/sockets.h"
 
 enum kind { KIND_NONE, KIND_FILE, KIND_STDERR, KIND_UNIX };
@@ -67,6 +68,7 @@ static void expand(struct line *out, const char *pattern)
             continue;
         }
         struct utsname host;
+        struct timespec now;
         switch (*++p) {
         case 'p':
             line_number(out, process_pid());
@@ -78,7 +80,8 @@ static void expand(struct line *out, const char *pattern)
             line_text(out, raw_call(SYS_uname, &host) == 0 ? host.nodename : "localhost");
             break;
         case 't':
-            line_number(out, time(NULL));
+            real_clock(CLOCK_REALTIME, &now);
+            line_number(out, now.tv_sec);
             break;
         case '%':
             line_text(out, "%");
@@ -197,6 +200,17 @@ static bool keep_pattern(const char *text)
     return !line.cut;
 }
 
+/* The standard error of a service that inetd(8) starts is the connection, and so is that of a
+ * program started after dup2() of one onto 2: the peer would read the events. A UNIX socket is
+ * most likely the journal's. */
+static bool is_connection(int fd)
+{
+    int domain = AF_UNIX;
+    socklen_t size = sizeof domain;
+    return raw_call(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+           domain != AF_UNIX;
+}
+
 bool log_start(const char *text, const char *program, char *error, size_t error_size)
 {
     bool fits = keep_pattern(text);
@@ -210,7 +224,7 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
     if (log_state.kind == KIND_NONE)
         return true;
     if (log_state.kind == KIND_STDERR) {
-        if (!identify(2, &log_state.target))
+        if (!identify(2, &log_state.target) || is_connection(2))
             log_state.kind = KIND_NONE; /* a daemon without a standard error: nowhere to write */
         else
             sockets_state_set(2, DESCRIPTOR_LOG);
@@ -229,33 +243,36 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
     return false;
 }
 
-/* A pipe without a reader would raise SIGPIPE in the program: it is held back and taken away,
- * unless one was pending before. */
-static long write_without_signal(int fd, const char *line, size_t length)
+/* A write that fails with this error would raise the signal in the program: it is held back and
+ * taken away, unless one was pending before. */
+static long write_without_signal(int number, int error, int fd, const char *line, size_t length)
 {
-    uint64_t pipe_signal = 1ull << (SIGPIPE - 1), before, pending = 0;
+    uint64_t signal = 1ull << (number - 1), before, pending = 0;
     struct timespec now = {0};
 
-    raw_call(SYS_rt_sigprocmask, SIG_BLOCK, &pipe_signal, &before, sizeof before);
+    raw_call(SYS_rt_sigprocmask, SIG_BLOCK, &signal, &before, sizeof before);
     raw_call(SYS_rt_sigpending, &pending, sizeof pending);
     long result = raw_call(SYS_write, fd, line, length);
-    if (result == -EPIPE && (pending & pipe_signal) == 0)
-        raw_call(SYS_rt_sigtimedwait, &pipe_signal, NULL, &now, sizeof pipe_signal);
+    if (result == -error && (pending & signal) == 0)
+        raw_call(SYS_rt_sigtimedwait, &signal, NULL, &now, sizeof signal);
     raw_call(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return result;
 }
 
-/* A regular file at its RLIMIT_FSIZE would raise SIGXFSZ, whose default action ends the program. */
-static bool fits_file_limit(int fd, size_t length)
+/* A regular file at its RLIMIT_FSIZE would raise SIGXFSZ, whose default action ends the program. A
+ * line is written whole or not at all; another thread may be writing the last one that fits. */
+static long write_to_file(int fd, const char *line, size_t length)
 {
     struct rlimit limit;
     struct stat status;
 
     if (raw_call(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 ||
         limit.rlim_cur == RLIM_INFINITY)
-        return true;
-    return raw_call(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH) == 0 &&
-           (rlim_t)status.st_size + length <= limit.rlim_cur;
+        return raw_call(SYS_write, fd, line, length);
+    if (raw_call(SYS_newfstatat, fd, "", &status, AT_EMPTY_PATH) != 0 ||
+        (rlim_t)status.st_size + length > limit.rlim_cur)
+        return -EFBIG;
+    return write_without_signal(SIGXFSZ, EFBIG, fd, line, length);
 }
 
 static long write_to(int fd, const struct identity *target, const char *line, size_t length)
@@ -263,21 +280,19 @@ static long write_to(int fd, const struct identity *target, const char *line, si
     if (S_ISSOCK(target->mode))
         return raw_call(SYS_sendto, fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
     if (S_ISREG(target->mode))
-        return fits_file_limit(fd, length) ? raw_call(SYS_write, fd, line, length) : -EFBIG;
+        return write_to_file(fd, line, length);
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     struct timespec now = {0};
     if (raw_call(SYS_ppoll, &writable, 1, &now, NULL, 8) != 1 || (writable.revents & POLLOUT) == 0)
         return -EAGAIN; /* the program would have blocked here, softclose must not */
-    return S_ISFIFO(target->mode) ? write_without_signal(fd, line, length)
+    return S_ISFIFO(target->mode) ? write_without_signal(SIGPIPE, EPIPE, fd, line, length)
                                   : raw_call(SYS_write, fd, line, length);
 }
 
-int log_write(const char *line, size_t length)
+static int write_line(const char *line, size_t length)
 {
     int fd = 2;
 
-    if (log_state.kind == KIND_NONE)
-        return 0;
     if (log_state.reopen) {
         log_state.reopen = false;
         /* After chroot or setuid it may fail: then the parent's file takes the events. */
@@ -297,6 +312,48 @@ int log_write(const char *line, size_t length)
     return result < 0 ? (int)-result : 0;
 }
 
+/* Threads that are in log_write(), and how often this one is: handlers come in between. */
+static unsigned writers;
+static _Thread_local unsigned writes_here;
+static bool ended;
+
+int log_write(const char *line, size_t length)
+{
+    if (log_state.kind == KIND_NONE)
+        return 0;
+    writes_here++;
+    __atomic_add_fetch(&writers, 1, __ATOMIC_SEQ_CST);
+    int error = __atomic_load_n(&ended, __ATOMIC_SEQ_CST) ? 0 : write_line(line, length);
+    __atomic_sub_fetch(&writers, 1, __ATOMIC_SEQ_CST);
+    writes_here--;
+    return error;
+}
+
+bool log_others_write(void)
+{
+    return __atomic_load_n(&writers, __ATOMIC_SEQ_CST) > writes_here;
+}
+
+void log_settle(void)
+{
+    struct timespec pause = {0, 100000};
+    uint64_t until = process_now() + 50000000;
+
+    while (log_others_write() && process_now() < until)
+        raw_call(SYS_nanosleep, &pause, NULL);
+}
+
+void log_end(void)
+{
+    __atomic_store_n(&ended, true, __ATOMIC_SEQ_CST);
+}
+
+bool log_exposed(void)
+{
+    return log_state.kind == KIND_FILE && S_ISREG(log_state.target.mode) &&
+           (log_state.target.mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
 bool log_on_stderr(void)
 {
     return log_state.kind == KIND_STDERR;
@@ -314,6 +371,8 @@ bool log_stderr_gone(void)
 void log_forked(void)
 {
     log_state.reopen = log_state.per_process && log_state.kind == KIND_FILE;
+    writers = writes_here;
+    ended = false;
 }
 
 const char *log_name(void)

@@ -17,9 +17,24 @@ bool log_start(const char *text, const char *program, char *error, size_t error_
 /* Writes one whole line with one write(2). 0 or the errno that kept it from being written. */
 int log_write(const char *line, size_t length);
 
+/* The process ends: nothing more is written. */
+void log_end(void);
+
+/* Are other threads writing lines? A child that was forked by a handler within a write may be told
+ * so in vain. */
+bool log_others_write(void);
+
+/* Waits for those, 50 ms at most. When their process ends or executes another program, the kernel
+ * stops them where a page of the file ends (generic_perform_write() in mm/filemap.c looks for a
+ * fatal signal), and the next process's line would join the half of theirs. */
+void log_settle(void);
+
 /* The program may have closed or redirected descriptor 2: true when it has, and nothing is written
  * there any more. */
 bool log_stderr_gone(void);
+
+/* Do events go to a file that others than its owner and root may write? */
+bool log_exposed(void);
 
 /* Do events go to descriptor 2? */
 bool log_on_stderr(void);

@@ -14,6 +14,16 @@
 #include "shim/sites.h"
 #include "shim/sockets.h"
 
+/* What the program is doing, as far as the kernel cannot tell it: the facts' fields of these names.
+ * By value, so that what a caller does not mention is 0. */
+struct question {
+    enum operation op;
+    enum shut how;
+    int32_t linger;
+    bool at_exit, awaited, unflushed;
+    bool perhaps; /* OP_CLOSE by an exec that may fail: relatives are not told of it */
+};
+
 struct observation {
     int fd;
     const char *via; /* the road, as events name it; not set for shutdown and linger */
@@ -21,9 +31,10 @@ struct observation {
     struct facts facts;
     struct settings settings;
     struct verdict verdict;
+    unsigned wish;  /* actions that the policy asks for: decide_wish() */
     unsigned taken; /* actions that were carried out: enum action */
+    bool wanted;    /* log.events asks for this event: only then the next two are set */
     const char *rule;
-    bool wanted;      /* log.events asks for this event */
     uint64_t started; /* CLOCK_MONOTONIC ns */
     size_t site_count;
     uintptr_t sites[SITES_MOST];
@@ -42,10 +53,17 @@ bool observation_enforces(void);
  */
 bool observation_identify(struct observation *observation, int fd);
 
-/* After observation_identify(): facts, holders, verdict. `how` for OP_SHUTDOWN, `linger` (seconds)
- * for OP_LINGER; `caller` is the return address of the wrapper. */
-void observation_decide(struct observation *observation, enum operation op, enum shut how,
-                        int32_t linger, bool at_exit, void *caller);
+/* After observation_identify(): facts, holders, verdict. `caller` is the return address of the
+ * wrapper. */
+void observation_decide(struct observation *observation, struct question question, void *caller);
+
+/* Asks decide() again, after observation->facts have become more. */
+void observation_decide_again(struct observation *observation);
+
+/* At the end of the process: does a relative go on with the socket, and does nobody want that told?
+ * Then it is decided, for observation_tell() to count, without a system call: a forked child may
+ * end with thousands that are its parent's. What the table says of the descriptor is not proved. */
+bool observation_goes_on(struct observation *observation, int fd);
 
 /* A connection that nobody has accepted, taken from the backlog of a listener that closes: decided
  * as a close of it. False when it cannot be looked at. */

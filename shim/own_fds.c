@@ -8,27 +8,37 @@
 #include "shim/raw.h"
 #include "shim/sockets.h"
 
-/* A number above this makes the kernel's table of every forked child larger than it needs to be
- * (8 bytes a number), so with a huge soft limit the numbers lie here, within the program's range
- * but far above what is free. */
-enum { HIGHEST_WANTED = 4000, FEW = 32 };
+/* A number above HIGHEST_WANTED makes the kernel's table of every forked child larger than it needs
+ * to be (8 bytes a number), so with a huge soft limit the numbers lie there, within the program's
+ * range but far above what is free. With a small soft limit they keep a distance: a program that
+ * lowered its limit still asks for the numbers just above, where it has descriptors of its own. */
+enum { LOWEST_WANTED = 1000, HIGHEST_WANTED = 4000, FEW = 32 };
 
-static int own[OWN_COUNT] = {-1, -1, -1, -1};
+static int own[OWN_COUNT] = {-1, -1, -1, -1, -1};
 
 /* The soft limit is raised for the moment of the dup: descriptors above it stay valid. */
-static int duplicate_above_limit(int fd, const struct rlimit *limit)
+static int duplicate_from(int fd, rlim_t number, const struct rlimit *limit)
 {
     struct rlimit wider = *limit;
     long result;
 
-    wider.rlim_cur = limit->rlim_cur + OWN_COUNT;
+    wider.rlim_cur = number + OWN_COUNT;
     if (limit->rlim_max < wider.rlim_cur)
         wider.rlim_max = wider.rlim_cur; /* allowed with CAP_SYS_RESOURCE */
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, &wider, NULL) != 0)
         return -EMFILE;
-    result = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)limit->rlim_cur);
+    result = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (int)number);
     raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL);
     return (int)result;
+}
+
+static int duplicate_above_limit(int fd, const struct rlimit *limit)
+{
+    int result = -EMFILE;
+
+    if (limit->rlim_cur < LOWEST_WANTED)
+        result = duplicate_from(fd, LOWEST_WANTED, limit);
+    return result < 0 ? duplicate_from(fd, limit->rlim_cur, limit) : result;
 }
 
 static int duplicate_high(enum own_fd which, int fd, bool at_start)

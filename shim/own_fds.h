@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-enum own_fd { OWN_LOG, OWN_PROC, OWN_DRAIN, OWN_DRAIN_FAR, OWN_COUNT };
+enum own_fd { OWN_LOG, OWN_PROC, OWN_DRAIN, OWN_DRAIN_FAR, OWN_DIAG, OWN_COUNT };
 
 /* Moves `fd` (just opened, at a low number) out of the way and remembers it. Returns the new
  * number or -errno; `fd` is closed in either case. `at_start`, before the program has threads, it

@@ -11,7 +11,7 @@ void pool_start(struct pool *pool, void *region, size_t bytes)
     *pool = (struct pool){.next = region, .end = (char *)region + bytes};
 }
 
-/* Steps of 64 bytes up to 512, then powers of two (uthash doubles its bucket arrays). */
+/* Steps of 16 bytes up to 256, then powers of two (uthash doubles its bucket arrays). */
 static unsigned class_of(size_t bytes, size_t *rounded)
 {
     if (bytes <= (size_t)POOL_STEP * POOL_SMALL_CLASSES) {
@@ -20,7 +20,7 @@ static unsigned class_of(size_t bytes, size_t *rounded)
         return (unsigned)steps - 1;
     }
     unsigned class = POOL_SMALL_CLASSES;
-    for (*rounded = 1024; *rounded < bytes && class < POOL_CLASSES - 1; *rounded *= 2)
+    for (*rounded = 512; *rounded < bytes && class < POOL_CLASSES - 1; *rounded *= 2)
         class ++;
     return class;
 }
@@ -66,4 +66,11 @@ void pool_free(struct pool *pool, void *piece, size_t bytes)
 
     *(void **)piece = pool->freed[class];
     pool->freed[class] = piece;
+}
+
+void *pool_reserve(size_t bytes)
+{
+    long memory = raw_call(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return (unsigned long)memory > -4096UL ? NULL : (void *)memory;
 }

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-enum { POOL_STEP = 64, POOL_SMALL_CLASSES = 8, POOL_CLASSES = POOL_SMALL_CLASSES + 16 };
+enum { POOL_STEP = 16, POOL_SMALL_CLASSES = 16, POOL_CLASSES = POOL_SMALL_CLASSES + 16 };
 
 struct pool {
     char *next, *end;
@@ -22,5 +22,8 @@ void pool_start(struct pool *pool, void *region, size_t bytes);
 void *pool_alloc(struct pool *pool, size_t bytes);
 
 void pool_free(struct pool *pool, void *piece, size_t bytes);
+
+/* Zero pages (mmap), touched lazily; NULL when there are none to be had. */
+void *pool_reserve(size_t bytes);
 
 #endif

@@ -2,10 +2,13 @@
 #include "shim/process.h"
 
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
 #include "shim/raw.h"
+#include "shim/real.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -15,9 +18,13 @@
 static volatile int *unforked;
 static pid_t owner;
 static unsigned adoptions;
+static bool in_valgrind;
 
 bool process_start(void)
 {
+    const char *preloaded = getenv("LD_PRELOAD");
+
+    in_valgrind = preloaded != NULL && strstr(preloaded, "/vgpreload_") != NULL;
     owner = (pid_t)raw_call(SYS_getpid);
     if (unforked != NULL) {
         *unforked = 1;
@@ -34,6 +41,11 @@ bool process_start(void)
     unforked = (volatile int *)page;
     *unforked = 1;
     return true;
+}
+
+bool process_in_valgrind(void)
+{
+    return in_valgrind;
 }
 
 enum process_kind process_kind(void)
@@ -72,6 +84,6 @@ pid_t process_thread(void)
 uint64_t process_now(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    real_clock(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

@@ -20,6 +20,10 @@ enum process_kind {
  * alone and a child in doubt counts as vfork. */
 bool process_start(void);
 
+/* Runs under valgrind? It knows no clone(2) but those of fork and of libc's threads, and ends the
+ * program at another. Valid from process_start() on. */
+bool process_in_valgrind(void);
+
 /* One getpid(). */
 enum process_kind process_kind(void);
 
@@ -31,7 +35,8 @@ pid_t process_pid(void);
 /* The calling thread's id, remembered per thread and asked again after a fork. */
 pid_t process_thread(void);
 
-/* CLOCK_MONOTONIC in nanoseconds (vDSO). */
+/* CLOCK_MONOTONIC in nanoseconds, asked of the kernel: a preloaded clock (faketime) takes locks and
+ * needs a thread of libc's, which neither close() in a signal handler nor the drain thread has. */
 uint64_t process_now(void);
 
 #endif

@@ -56,6 +56,7 @@ bool procfs_start(void)
 
 void procfs_forked(void)
 {
+    procfs_end_by(0);
     inherited = true;
     searching = false;
 }
@@ -78,19 +79,66 @@ bool procfs_alive(pid_t pid)
     return status.st_nlink > 3;
 }
 
+/* Of a /proc that is another namespace's our numbers say nothing. */
+static bool is_our_proc(void)
+{
+    char target[16];
+    long length = raw_call(SYS_readlinkat, AT_FDCWD, "/proc/self", target, sizeof target), pid = 0;
+
+    for (long i = 0; i < length && target[i] >= '0' && target[i] <= '9'; i++)
+        pid = pid * 10 + (target[i] - '0');
+    return pid == raw_call(SYS_getpid);
+}
+
 uint64_t procfs_pid_space(void)
 {
     struct stat status;
+
+    if (!is_our_proc())
+        return 0;
     return raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/ns/pid", &status, 0) == 0 ? status.st_ino
                                                                                     : 0;
+}
+
+unsigned procfs_links(int directory)
+{
+    struct stat status;
+    return raw_call(SYS_newfstatat, directory, "", &status, AT_EMPTY_PATH) == 0
+               ? (unsigned)status.st_nlink - 2
+               : 0;
 }
 
 unsigned procfs_threads(void)
 {
     struct stat status;
-    return raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &status, 0) == 0
+    int proc = own_fds_get(OWN_PROC); /* still there after a chroot(2) */
+    return (proc >= 0 && raw_call(SYS_newfstatat, proc, "self/task", &status, 0) == 0) ||
+                   raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/task", &status, 0) == 0
                ? (unsigned)status.st_nlink - 2
                : 0;
+}
+
+/* The end of the search under way. A process that opens and closes all the time makes its numbers
+ * be tried to the last, and there may be many: then the answer is "unknown", in time. */
+static const uint64_t SEARCH_NS = 500000000;
+static _Thread_local uint64_t search_until;
+static uint64_t last_until; /* of all searches at the end of the program; 0 = it does not end */
+
+void procfs_end_by(uint64_t until)
+{
+    __atomic_store_n(&last_until, until, __ATOMIC_RELAXED);
+}
+
+bool procfs_late(uint64_t until)
+{
+    uint64_t now = process_now(), last = __atomic_load_n(&last_until, __ATOMIC_RELAXED);
+
+    return now >= until || (last != 0 && now >= last);
+}
+
+static bool is_late(void)
+{
+    return procfs_late(search_until);
 }
 
 /* Counts descriptors of that socket until there are `enough`: then YES. */
@@ -130,6 +178,8 @@ static enum procfs_answer count_in(pid_t pid, uint64_t inode, int enough)
         result = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
         if (result == -EACCES || result == -EPERM)
             return PROCFS_UNKNOWN;
+        if (result < 0 && is_late())
+            return PROCFS_UNKNOWN;
         if (result < 0)
             continue;
         open_count--;
@@ -145,53 +195,87 @@ static enum procfs_answer count_steadily(pid_t pid, uint64_t inode, int enough)
 {
     enum procfs_answer answer = PROCFS_UNKNOWN;
 
-    for (int tries = 0; tries < 4 && answer == PROCFS_UNKNOWN; tries++)
+    for (int tries = 0; tries < 4 && answer == PROCFS_UNKNOWN && !is_late(); tries++)
         answer = count_in(pid, inode, enough);
     return answer;
 }
 
 enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
 {
+    search_until = process_now() + SEARCH_NS;
     return count_steadily(pid, inode, 1);
 }
 
-static pid_t number_from(const char *name)
+/* -1: it is none. */
+static int number_from(const char *name)
 {
-    pid_t pid = 0;
+    int number = *name == '\0' ? -1 : 0;
 
     for (; *name >= '0' && *name <= '9'; name++)
-        pid = pid * 10 + (*name - '0');
-    return *name == '\0' ? pid : 0;
+        number = number * 10 + (*name - '0');
+    return *name == '\0' ? number : -1;
 }
 
-static enum procfs_answer search(int proc, uint64_t inode, int own)
+long procfs_read(int directory, const char *path, char *text, size_t size)
 {
-    enum procfs_answer answer = PROCFS_NO;
-    bool saw_first = false;
+    long fd = raw_call(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return fd;
+    long length = raw_call(SYS_read, fd, text, size - 1);
+    raw_call(SYS_close, fd);
+    text[length < 0 ? 0 : length] = '\0';
+    return length;
+}
+
+bool procfs_each_number(int directory, bool (*each)(int number, void *context), void *context)
+{
     char entries[512] __attribute__((aligned(8)));
     long length;
 
-    if (raw_call(SYS_lseek, proc, 0, SEEK_SET) != 0)
-        return PROCFS_UNKNOWN;
-    while ((length = raw_call(SYS_getdents64, proc, entries, sizeof entries)) > 0) {
+    if (raw_call(SYS_lseek, directory, 0, SEEK_SET) != 0)
+        return false;
+    while ((length = raw_call(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
         for (long at = 0; at < length;) {
             struct directory_entry *entry = (struct directory_entry *)(void *)(entries + at);
-            pid_t pid = number_from(entry->name);
+            int number = number_from(entry->name);
             at += entry->length;
-            if (pid == 0)
-                continue;
-            saw_first |= pid == 1;
-            if (pid == process_pid() && own == PROCFS_ALL_OWN)
-                continue;
-            enum procfs_answer one = count_steadily(pid, inode, pid == process_pid() ? own + 1 : 1);
-            if (one == PROCFS_YES)
-                return PROCFS_YES;
-            if (one == PROCFS_UNKNOWN)
-                answer = PROCFS_UNKNOWN;
+            if (number >= 0 && !each(number, context))
+                return true;
         }
     }
+    return length == 0;
+}
+
+struct search {
+    uint64_t inode;
+    int own;
+    enum procfs_answer answer;
+    bool saw_first;
+};
+
+static bool search_process(pid_t pid, void *context)
+{
+    struct search *search = context;
+    bool ours = pid == process_pid();
+
+    search->saw_first |= pid == 1;
+    if (ours && search->own == PROCFS_ALL_OWN)
+        return true;
+    enum procfs_answer one = count_steadily(pid, search->inode, ours ? search->own + 1 : 1);
+    if (one != PROCFS_NO)
+        search->answer = one;
+    return one != PROCFS_YES;
+}
+
+static enum procfs_answer search_all(int proc, uint64_t inode, int own)
+{
+    struct search search = {.inode = inode, .own = own, .answer = PROCFS_NO};
+
+    if (!procfs_each_number(proc, search_process, &search))
+        return PROCFS_UNKNOWN;
     /* Without process 1 processes are hidden here (mount option hidepid). */
-    return length < 0 || !saw_first ? PROCFS_UNKNOWN : answer;
+    return search.answer == PROCFS_NO && !search.saw_first ? PROCFS_UNKNOWN : search.answer;
 }
 
 enum procfs_answer procfs_held(uint64_t inode, int own)
@@ -216,31 +300,38 @@ enum procfs_answer procfs_held(uint64_t inode, int own)
         if (fd >= 0)
             own_fds_keep(OWN_PROC, (int)fd, false);
     }
+    search_until = now + SEARCH_NS;
     if (own_fds_get(OWN_PROC) >= 0)
-        answer = search(own_fds_get(OWN_PROC), inode, own);
+        answer = search_all(own_fds_get(OWN_PROC), inode, own);
     if (answer == PROCFS_UNKNOWN)
-        __atomic_store_n(&futile_until, now + FUTILE_NS, __ATOMIC_RELAXED);
+        __atomic_store_n(&futile_until, process_now() + FUTILE_NS, __ATOMIC_RELAXED);
     __atomic_clear(&searching, __ATOMIC_RELEASE);
     return answer;
 }
 
+struct descriptors {
+    void (*each)(int fd);
+    int directory; /* not one of them */
+};
+
+static bool each_descriptor(int fd, void *context)
+{
+    const struct descriptors *all = context;
+
+    if (fd != all->directory)
+        all->each(fd);
+    return true;
+}
+
 bool procfs_each_fd(void (*each)(int fd))
 {
-    char entries[512] __attribute__((aligned(8)));
     long directory =
         raw_call(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    long length;
+    struct descriptors all = {each, (int)directory};
 
     if (directory < 0)
         return false;
-    while ((length = raw_call(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
-        for (long at = 0; at < length;) {
-            struct directory_entry *entry = (struct directory_entry *)(void *)(entries + at);
-            at += entry->length;
-            if (entry->name[0] != '.' && number_from(entry->name) != directory)
-                each(number_from(entry->name));
-        }
-    }
+    procfs_each_number(all.directory, each_descriptor, &all);
     raw_call(SYS_close, directory);
     return true;
 }

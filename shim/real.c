@@ -2,8 +2,10 @@
 #include "shim/real.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "shim/raw.h"
 
@@ -57,6 +59,33 @@ struct real real = {
     .syscall = early_syscall,
 };
 
+static int early_clock(clockid_t clock, struct timespec *now)
+{
+    return (int)raw_call(SYS_clock_gettime, clock, now);
+}
+
+int (*real_clock)(clockid_t clock, struct timespec *now) = early_clock;
+
+/* The kernel's own, which reads the time without a system call (vdso(7)): not libc's, which another
+ * preloaded library may stand in front of, and the drain thread has no thread-local memory for it.
+ */
+static void clock_start(void)
+{
+#if defined(__aarch64__)
+    static const char name[] = "__kernel_clock_gettime";
+#else
+    static const char name[] = "__vdso_clock_gettime";
+#endif
+    struct link_map *kernel = NULL; /* what dlopen() gives, without a call of it */
+    void *found = NULL, *start = (void *)getauxval(AT_SYSINFO_EHDR);
+    Dl_info info;
+
+    if (start != NULL && dladdr1(start, &info, (void **)&kernel, RTLD_DL_LINKMAP) != 0)
+        found = dlsym(kernel, name);
+    if (found != NULL)
+        real_clock = (int (*)(clockid_t, struct timespec *))found;
+}
+
 void *real_find(const char *name, void **slot)
 {
     void *found = dlsym(RTLD_NEXT, name);
@@ -82,4 +111,5 @@ void real_start(void)
         real.name = (type *)found;
     REAL_FUNCTIONS(X)
 #undef X
+    clock_start();
 }

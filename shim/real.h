@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef int clone_function(int (*fn)(void *), void *stack, int flags, void *arg, ...);
@@ -23,6 +24,7 @@ typedef int fcntl_function(int fd, int command, ...);
 typedef int prctl_function(int option, ...);
 typedef long syscall_function(long number, ...);
 typedef void exit_function(int status);
+typedef int quick_exit_function(void (*handler)(void *), void *library);
 struct sigaction;
 typedef int sigaction_function(int number, const struct sigaction *action, struct sigaction *old);
 typedef void (*signal_function(int number, void (*handler)(int)))(int);
@@ -38,15 +40,15 @@ typedef void (*signal_function(int number, void (*handler)(int)))(int);
     X(fcntl_function, fcntl)                                                                       \
     X(fcntl_function, fcntl64)                                                                     \
     X(typeof(fclose), fclose)                                                                      \
-    X(typeof(fcloseall), fcloseall)                                                                \
     X(typeof(freopen), freopen)                                                                    \
     X(typeof(freopen64), freopen64)                                                                \
-    X(typeof(pclose), pclose)                                                                      \
     X(typeof(shutdown), shutdown)                                                                  \
     X(typeof(setsockopt), setsockopt)                                                              \
     X(typeof(getsockopt), getsockopt)                                                              \
     X(sigaction_function, sigaction)                                                               \
     X(signal_function, signal)                                                                     \
+    X(signal_function, sigset)                                                                     \
+    X(signal_function, __sysv_signal)                                                              \
     X(typeof(epoll_create), epoll_create)                                                          \
     X(typeof(epoll_create1), epoll_create1)                                                        \
     X(typeof(socket), socket)                                                                      \
@@ -75,7 +77,9 @@ typedef void (*signal_function(int number, void (*handler)(int)))(int);
     X(typeof(setns), setns)                                                                        \
     X(clone_function, clone)                                                                       \
     X(exit_function, _exit)                                                                        \
+    X(quick_exit_function, __cxa_at_quick_exit)                                                    \
     X(exit_function, _Exit)                                                                        \
+    X(exit_function, exit)                                                                         \
     X(prctl_function, prctl)                                                                       \
     X(syscall_function, syscall)
 
@@ -89,6 +93,10 @@ extern struct real real;
 
 /* Looks every name up once. Not async-signal-safe (dlsym); called from the constructor. */
 void real_start(void);
+
+/* clock_gettime(2) without a system call once real_start() has run; needs no thread-local memory.
+ */
+extern int (*real_clock)(clockid_t clock, struct timespec *now);
 
 /* Looks one name up when it is called before real_start(); ends the process when there is none. */
 void *real_find(const char *name, void **slot);

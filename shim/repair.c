@@ -9,19 +9,16 @@
 #include <time.h>
 
 #include "shim/audit.h"
+#include "shim/counters.h"
 #include "shim/drainer.h"
 #include "shim/epoll_sets.h"
+#include "shim/last_drains.h"
+#include "shim/linger.h"
 #include "shim/process.h"
 #include "shim/raw.h"
 
 enum { BACKLOG_MOST = 4096 };
 enum { DRAINS = ACTION_DRAIN_BACKGROUND | ACTION_DRAIN_BLOCK | ACTION_DRAIN_INLINE };
-
-static void linger_off(int fd)
-{
-    struct linger off = {0};
-    raw_call(SYS_setsockopt, fd, SOL_SOCKET, SO_LINGER, &off, sizeof off);
-}
 
 /* SIGIO for a descriptor that the program has closed would kill it. */
 static void no_signals(int fd)
@@ -35,47 +32,67 @@ static void half_close(const struct observation *observation)
 {
     if ((observation->facts.shut & SHUT_WRITE) == 0)
         raw_call(SYS_shutdown, observation->fd, SHUT_WR);
-    /* SO_LINGER {on, N} promises that close() returns when all is acknowledged or N s have passed.
-     * The last close will not be the program's, so the promise is kept here. */
-    if (observation->facts.linger > 0 && !observation->facts.at_exit)
-        drain_linger(observation->fd, observation->facts.linger);
 }
 
-static unsigned drain_here(const struct observation *observation, struct drain *drain)
+/* At the end of the program all that are left are drained at once, after the last of them is known.
+ */
+static bool drain_here(struct observation *observation, struct drain *drain)
 {
+    if (observation->facts.awaited) {
+        if (last_drains_take(observation, drain))
+            return true;
+        observation->facts.awaited = false; /* nobody waits for this one */
+        observation_decide_again(observation);
+        return false;
+    }
     enum drain_result result = drain_block(drain);
-    uint64_t ms = (process_now() - drain->started) / 1000000;
-
-    audit_drain(observation->fd, observation->fd, &observation->socket, drain_result_name(result),
-                drain->bytes, ms);
     drain_before_close(drain, result);
-    return ACTION_DRAIN_BLOCK;
+    audit_drain(observation->fd, observation->fd, &observation->socket, drain, result);
+    return true;
 }
 
-/* What is here is read at once; only a peer that goes on sending is worth a thread or a wait. */
-static unsigned drain_connection(const struct observation *observation, unsigned wanted)
+static bool hand_over(struct observation *observation, const struct drain *drain)
 {
+    if (drainer_take(observation, drain))
+        return true;
+    observation->facts.no_thread = true;
+    observation_decide_again(observation);
+    return false;
+}
+
+/* Reading what is here comes first: only a peer that goes on sending is worth a thread or a wait.
+ * Returns which manner it was. */
+static unsigned drain_connection(struct observation *observation)
+{
+    const struct verdict *verdict = &observation->verdict;
     struct drain drain;
 
     drain_start(&drain, observation->fd, &observation->facts, &observation->settings,
-                process_now());
-    enum drain_result result = drain_read(&drain, drain.started);
-    if ((wanted & ACTION_DRAIN_INLINE) == 0 && result == DRAIN_UNDER_WAY) {
-        if ((wanted & ACTION_DRAIN_BLOCK) != 0)
-            return drain_here(observation, &drain);
-        if (!epoll_sets_may_keep(&observation->socket) && drainer_take(observation, &drain))
-            return ACTION_DRAIN_BACKGROUND;
-    }
-    audit_drained_inline(drain.bytes);
-    if (result != DRAIN_UNDER_WAY)
-        drain_before_close(&drain, result);
+                observation->wanted, process_now());
+    observation->facts.ended = drain_linger(&drain, drain_read(&drain, drain.started),
+                                            decide_promise(&observation->facts));
+    observation_decide_again(observation);
+    if ((verdict->actions & ACTION_DRAIN_BACKGROUND) != 0 && hand_over(observation, &drain))
+        return ACTION_DRAIN_BACKGROUND;
+    if ((verdict->actions & ACTION_DRAIN_BLOCK) != 0 && drain_here(observation, &drain))
+        return ACTION_DRAIN_BLOCK;
+    if (observation->facts.ended != DRAIN_UNDER_WAY)
+        drain_before_close(&drain, observation->facts.ended);
+    counters_drained(drain.bytes);
     return ACTION_DRAIN_INLINE;
 }
 
-/* The connections that nobody accepted: each is accepted and closed in order. */
-static unsigned drain_backlog(const struct observation *listener)
+static unsigned only_half_close(const struct observation *observation)
 {
-    struct observation one;
+    struct drain none = {.fd = observation->fd};
+
+    drain_linger(&none, DRAIN_EOF, decide_promise(&observation->facts));
+    return ACTION_HALF_CLOSE;
+}
+
+/* Each is accepted and closed in order. */
+static unsigned drain_waiting(const struct observation *listener, struct observation *one)
+{
     unsigned taken = ACTION_PASS;
 
     for (unsigned count = 0; count < BACKLOG_MOST; count++) {
@@ -89,20 +106,66 @@ static unsigned drain_backlog(const struct observation *listener)
         if (fd < 0)
             return taken;
         taken = ACTION_BACKLOG_DRAINED;
-        if (observation_accepted(&one, listener, (int)fd)) {
-            repair_close(&one);
-            observation_tell(&one, 0);
+        if (observation_accepted(one, listener, (int)fd)) {
+            repair_close(one);
+            observation_tell(one, 0);
         }
         raw_call(SYS_close, fd);
     }
     return taken;
 }
 
+/* The connections that nobody accepted. A second observation has no room on a small signal stack:
+ * there is one for all, and who finds it taken leaves the listener to the kernel. */
+static unsigned drain_backlog(const struct observation *listener)
+{
+    static struct observation one;
+    static bool taken;
+
+    if (__atomic_exchange_n(&taken, true, __ATOMIC_ACQUIRE))
+        return ACTION_PASS;
+    unsigned actions = drain_waiting(listener, &one);
+    __atomic_store_n(&taken, false, __ATOMIC_RELEASE);
+    return actions;
+}
+
+/* Since its shutdown() the drain thread has a descriptor of its own: the close is to be the last.
+ */
+static void end_softening(const struct observation *observation)
+{
+    const struct facts *facts = &observation->facts;
+    enum drain_result result = facts->ended;
+
+    if ((observation->taken & ACTION_DRAIN_BACKGROUND) != 0)
+        return; /* the new drain takes the old one's place */
+    if ((observation->taken & DRAINS) == 0 && facts->peer_fin)
+        result = DRAIN_EOF;
+    drainer_let_go(observation->socket.id, result);
+}
+
+static void repair_connection(struct observation *observation, unsigned wanted)
+{
+    bool softened = observation->socket.softened && observation->facts.holders == HOLDERS_LAST;
+
+    if ((wanted & (DRAINS | ACTION_HALF_CLOSE)) != 0)
+        no_signals(observation->fd);
+    /* Before anything changes: from here on no event of it reaches the program. */
+    if (softened || (wanted & (DRAINS | ACTION_HALF_CLOSE)) != 0)
+        epoll_sets_leave(observation->fd);
+    if ((wanted & (DRAINS | ACTION_HALF_CLOSE)) != 0) {
+        half_close(observation);
+        observation->taken |=
+            (wanted & DRAINS) != 0 ? drain_connection(observation) : only_half_close(observation);
+    }
+    if (softened)
+        end_softening(observation);
+}
+
 void repair_close(struct observation *observation)
 {
     unsigned wanted = observation->verdict.actions;
 
-    if (!observation_enforces() || wanted == ACTION_PASS)
+    if (!observation_enforces())
         return;
     if ((wanted & ACTION_BACKLOG_DRAINED) != 0)
         observation->taken |= drain_backlog(observation);
@@ -110,14 +173,8 @@ void repair_close(struct observation *observation)
         linger_off(observation->fd);
         observation->taken |= ACTION_LINGER_OFF;
     }
-    if ((wanted & (DRAINS | ACTION_HALF_CLOSE)) == 0)
-        return;
-    no_signals(observation->fd);
-    /* Before anything changes: from here on no event of it reaches the program. */
-    epoll_sets_leave(observation->fd);
-    half_close(observation);
-    observation->taken |= (wanted & DRAINS) != 0 ? drain_connection(observation, wanted)
-                                                 : (unsigned)ACTION_HALF_CLOSE;
+    if (wanted != ACTION_PASS || observation->socket.softened)
+        repair_connection(observation, wanted);
 }
 
 bool repair_shutdown(struct observation *observation)
@@ -130,9 +187,9 @@ bool repair_shutdown(struct observation *observation)
     if (raw_call(SYS_shutdown, observation->fd, SHUT_WR) != 0)
         return false;
     drain_start(&drain, observation->fd, &observation->facts, &observation->settings,
-                process_now());
+                observation->wanted, process_now());
     drain.soften = true;
-    if (!drainer_take(observation, &drain))
+    if (!hand_over(observation, &drain))
         return false;
     observation->taken = ACTION_SOFTENED;
     return true;
@@ -147,6 +204,6 @@ bool repair_linger(struct observation *observation, int *error)
     observation->taken = wanted & (ACTION_LINGER_OFF | ACTION_DENIED);
     *error = (wanted & ACTION_DENIED) != 0 ? EPERM : 0;
     if (*error == 0)
-        linger_off(observation->fd); /* an earlier {on, N} is replaced, as the program asked */
+        linger_withhold(observation->fd);
     return true;
 }

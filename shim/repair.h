@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Carries out what decide() has chosen, before the real call, on a connection whose last holder is
- * this process (a linger is only withheld, so that one may be shared). Returns what was really
- * done: an action that cannot be carried out (no thread, no memory, no descriptor) gives way to the
- * next simpler one, and in the end to libc alone.
+ * this process (a linger is only withheld, so that one may be shared). Chooses nothing itself: what
+ * it learns on the way (no thread, nothing left to read) becomes a fact, and decide() is asked
+ * again. Notes what was really done.
  */
 #ifndef SOFTCLOSE_SHIM_REPAIR_H
 #define SOFTCLOSE_SHIM_REPAIR_H

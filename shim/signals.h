@@ -10,10 +10,15 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/* Does the policy name this signal? One load and one branch for no. */
+bool signals_ours(int number);
+
 /* sigaction(2) as the program means it. */
 int signals_action(int number, const struct sigaction *action, struct sigaction *old);
 
-/* Is softclose standing in for this signal's default action? One load and one branch for no. */
-bool signals_ours(int number);
+/* The same for functions that know only handlers: what to give libc in place of SIG_DFL, and what
+ * the program is to see of what libc gives back. */
+sighandler_t signals_install(int number, sighandler_t handler);
+sighandler_t signals_show(int number, sighandler_t handler);
 
 #endif

@@ -11,6 +11,7 @@
 #include "shim/raw.h"
 
 /* glibc 2.35; weak, so that the library loads on older ones. */
+// NOLINTNEXTLINE(readability-redundant-declaration)
 extern int _dl_find_object(void *address, struct dl_find_object *result) __attribute__((weak));
 
 static struct module modules[MODULES_MOST];
@@ -85,13 +86,6 @@ static int add_loaded(struct dl_phdr_info *info, size_t size, void *context)
     return 0;
 }
 
-void sites_start(const char *executable)
-{
-    executable_path = executable;
-    if (module_count == 0)
-        dl_iterate_phdr(add_loaded, NULL);
-}
-
 size_t sites_modules(void)
 {
     return __atomic_load_n(&module_count, __ATOMIC_ACQUIRE);
@@ -149,6 +143,23 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument)
     }
     walk->out[walk->count++] = address;
     return walk->count < walk->most ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static _Unwind_Reason_Code stop(struct _Unwind_Context *context, void *unused)
+{
+    (void)context;
+    (void)unused;
+    return _URC_END_OF_STACK;
+}
+
+void sites_start(const char *executable)
+{
+    executable_path = executable;
+    if (module_count == 0)
+        dl_iterate_phdr(add_loaded, NULL);
+    /* The first walk fills a table under pthread_once(): a signal handler that came in then and
+     * closed a socket itself would wait for what it interrupts, for ever. */
+    _Unwind_Backtrace(stop, NULL);
 }
 
 /* The unwinder takes about 900 bytes, which a small signal stack may not have. */

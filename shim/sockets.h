@@ -2,12 +2,11 @@
 /*
  * The table: which descriptors are sockets, and of each socket what the kernel cannot tell.
  *
- * In front stands one state byte per descriptor, so that a descriptor that is no socket costs one
- * load and one branch. Behind it two uthash tables in shards: descriptor -> id and id -> socket.
+ * In front stands one state byte per descriptor (states.h). Behind it the socket's id of each
+ * descriptor, read without a lock (descriptors.h), and in shards a uthash table id -> socket.
  * Every call copies in or out under a shard's lock; no pointer leaves, no lock is held when a call
- * returns. A lock that cannot be had (a signal handler inside its own thread's
- * critical section, a child of an unprepared fork) means "not found": the caller asks the kernel
- * alone. Nothing here makes a system call except the yield of a contended lock.
+ * returns. A lock that cannot be had (locks.h) means "not found": the caller asks the kernel alone.
+ * Nothing here makes a system call except for memory and the yield of a contended lock.
  */
 #ifndef SOFTCLOSE_SHIM_SOCKETS_H
 #define SOFTCLOSE_SHIM_SOCKETS_H
@@ -16,81 +15,57 @@
 #include <stdint.h>
 
 #include "policy/facts.h"
+#include "shim/states.h"
 
-/* Bits of a descriptor's state byte. 0 = nothing to do with softclose. */
-enum descriptor_state {
-    DESCRIPTOR_SOCKET = 1 << 0, /* a socket, in the table unless there was no memory */
-    DESCRIPTOR_CLOSED = 1 << 1, /* was a socket; a close that fails now is a double close */
-    DESCRIPTOR_OWN = 1 << 2,    /* softclose's own */
-    DESCRIPTOR_LOG = 1 << 3,    /* descriptor 2 while events go to stderr */
-    DESCRIPTOR_EPOLL = 1 << 4,  /* an epoll set (enforce) */
-    DESCRIPTOR_UNSURE =
-        1 << 5, /* a socket that the table could not take: it may still name another */
-};
-
+/* Kept for every open socket, so its members are as small as they can be. */
 struct socket {
-    uint64_t id;    /* of the socket, facts_id(); 0 is no socket */
-    uint64_t since; /* CLOCK_MONOTONIC ns when this process got it */
-    int domain;     /* AF_INET ... */
-    enum proto proto;
-    enum sock_type type;
-    enum role role;
-    enum shut shut;         /* halves the program has shut */
-    bool linger_zero;       /* asked for SO_LINGER {on, 0}, which the kernel was not given */
-    bool renumbered;        /* one of its descriptors was closed while others were left */
-    bool softened;          /* SHUT_RDWR, of which the kernel was given SHUT_WR only */
-    bool sent;              /* went over a UNIX socket: shared for good */
-    bool elsewhere;         /* came from outside (inherited, received): others may hold it */
+    uint64_t id;            /* of the socket, facts_id(); 0 is no socket */
+    uint64_t since;         /* CLOCK_MONOTONIC ns when this process got it */
+    uint64_t matched;       /* whose settings these are, 0 = nobody's: shim/matched.c */
+    uint64_t opened;        /* ledger_now() when this process got it; children's copies keep it */
     uint32_t spawned;       /* spawn generation at which other holders were last ruled out */
     uint32_t shut_segments; /* tcpi_data_segs_in when the second half was shut */
     uint32_t descriptors;   /* how many of this process refer to it */
-    uint32_t announced;     /* how many of those are just being closed */
+    uint32_t announced;     /* how many of those are just being closed: sockets_announce() */
+    uint16_t settings;
+    uint16_t copying;       /* how many descriptors are just being made */
+    uint8_t domain;         /* AF_INET ... */
+    uint8_t proto;          /* enum proto */
+    uint8_t type;           /* enum sock_type */
+    uint8_t role;           /* enum role */
+    uint8_t shut;           /* enum shut: halves the program has shut */
     struct endpoint_small { /* IPv4 and IPv6 only */
         uint8_t length;
         uint8_t bytes[28];
-    } peer; /* for when the kernel has forgotten it, after a reset */
+    } peer;              /* for when the kernel has forgotten it, after a reset */
+    bool renumbered : 1; /* one of its descriptors was closed while others were left */
+    bool softened : 1;   /* SHUT_RDWR, of which the kernel was given SHUT_WR only */
+    bool travelled : 1;  /* went over a UNIX socket: a copy may be in flight */
+    bool sent : 1;       /* it was this process that sent it */
+    bool split : 1;      /* a thread went away with a descriptor table of its own: it has it */
+    bool elsewhere : 1;  /* came from outside (inherited, received): others may hold it */
+    bool inherited : 1;  /* had a life that is not known here: it may be in flight, too */
 };
-
-struct socket_states {
-    uint8_t *bytes;
-    unsigned count; /* descriptors that have a byte */
-    uint8_t beyond; /* state of the others: before the start and above the cap DESCRIPTOR_SOCKET */
-};
-
-extern struct socket_states socket_states;
-
-/* May this descriptor concern softclose? One load and one branch for the usual no. */
-static inline bool sockets_maybe(int fd)
-{
-    unsigned index = (unsigned)fd;
-    const struct socket_states *states = &socket_states;
-    return index < states->count ? __atomic_load_n(&states->bytes[index], __ATOMIC_RELAXED) != 0
-                                 : states->beyond != 0 && fd >= 0;
-}
 
 /* Reserves the memory (touched lazily). False: nothing can be tracked. */
 bool sockets_start(unsigned descriptors);
 
-/* Switches the fast answer to "no" for good: inert and passive modes. */
-void sockets_stop(void);
-
-uint8_t sockets_state(int fd);
-void sockets_state_set(int fd, uint8_t bits);
-void sockets_state_clear(int fd, uint8_t bits);
-
-/* First descriptor >= fd and <= last with one of the bits set, or -1. softclose's own are not
- * found here (own_fds_next()). */
-int sockets_next(int fd, int last, uint8_t bits);
-
 /* A new descriptor of a socket. `socket` describes it if its id is not known yet; otherwise one
  * more descriptor is counted. What the table held for `fd` before is dropped. */
 void sockets_add(int fd, const struct socket *socket);
+
+/* Which socket the descriptor is, as far as the table knows; 0 = none. Takes no lock. */
+uint64_t sockets_id(int fd);
 
 /* Copies out what is known of the descriptor's socket. */
 bool sockets_find(int fd, struct socket *out);
 
 /* Is a descriptor of that socket open in this process? */
 bool sockets_known(uint64_t id);
+
+/* Descriptors that the table has for the socket, of those with a state byte: how many, and the
+ * first `most` of them. The kernel may know better. */
+int sockets_descriptors(uint64_t id, int *fds, int most);
 
 /* Removes the descriptor if it still stands for that socket; `announced` counts down with it if it
  * had been counted (holders_leave()). */
@@ -102,6 +77,11 @@ void sockets_update(uint64_t id, void (*change)(struct socket *socket, void *con
 
 /* Calls `each` for every socket of the table, under its lock. */
 void sockets_each(void (*each)(struct socket *socket, void *context), void *context);
+
+/* For sockets_update() and sockets_each(): one descriptor more is just being closed (1), or one is
+ * not after all (-1). And how many there are of all sockets. */
+void sockets_announce(struct socket *socket, int change);
+unsigned sockets_announced(void);
 
 /* Around a fork: the parent takes every lock so that the child's copy is whole. */
 bool sockets_lock_all(void);

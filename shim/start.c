@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -11,9 +10,11 @@
 #include "shim/audit.h"
 #include "shim/config.h"
 #include "shim/drainer.h"
+#include "shim/ending.h"
 #include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
+#include "shim/in_flight.h"
 #include "shim/ledger.h"
 #include "shim/line.h"
 #include "shim/log.h"
@@ -23,11 +24,12 @@
 #include "shim/procfs.h"
 #include "shim/raw.h"
 #include "shim/real.h"
+#include "shim/rings.h"
 #include "shim/sites.h"
 #include "shim/sockets.h"
+#include "shim/unseen.h"
 
-/* A byte for each of the first million descriptors; more (nr_open can be raised) go unseen. */
-enum { DESCRIPTORS_MOST = 1 << 20, STRICT_STATUS = 125 };
+enum { STRICT_STATUS = 125 };
 
 bool start_active = true;
 
@@ -35,9 +37,11 @@ enum { UNSTARTED, STARTING, RUNNING, OFF };
 static int phase = UNSTARTED;
 static char executable_path[PATH_MAX];
 
-/* Of the fork that this thread is in. */
+/* Of the fork that this thread is in. A signal handler, or a handler of pthread_atfork(3), may fork
+ * within it: `forks_within` counts those, which leave the outer one's preparation alone. */
 static _Thread_local int fork_child = -1;
 static _Thread_local bool fork_prepared;
+static _Thread_local unsigned forks_within;
 
 void start_off(void)
 {
@@ -90,12 +94,14 @@ static void add_inherited(int fd)
         return;
     if (!facts_identify(fd, &socket)) {
         epoll_sets_look(fd);
+        rings_look(fd);
         return;
     }
-    socket.role = ROLE_INHERITED;
-    socket.elsewhere = true;
+    in_flight_start(true);
+    holders_inherited(&socket);
     socket.since = process_now();
     socket.spawned = holders_generation();
+    socket.opened = ledger_now();
     sockets_add(fd, &socket);
 }
 
@@ -111,6 +117,10 @@ static void at_fork(void)
 {
     start_before_fork();
 }
+
+/* libc's; pthread_atfork(3) is this with the calling library as the last argument. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+                             void *library);
 
 static void begin(void)
 {
@@ -129,12 +139,16 @@ static void begin(void)
     const char *name = executable_name();
     /* Before the first descriptor of ours is opened, so that none of them is taken for one that
      * the program inherited. */
-    if (!process_start() || !sockets_start(DESCRIPTORS_MOST)) {
-        refuse(&config, "no memory for the table of sockets");
+    bool knows_forks = process_start();
+    if (!knows_forks || !sockets_start(STATES_MOST)) {
+        refuse(&config, knows_forks ? "no memory for the table of sockets"
+                                    : "forked children cannot be told from parents here: no "
+                                      "memory, or no MADV_WIPEONFORK (Linux 4.14)");
         start_off();
         return;
     }
     ledger_start();
+    unseen_start();
     add_all_inherited();
     log_remember_stderr();
     if (!log_start(config.log, name, message, sizeof message)) {
@@ -150,8 +164,9 @@ static void begin(void)
     if (!config.follow)
         config_unfollow();
     /* Registered before the program's own handlers, so ours run last before a fork and first
-     * after it. */
-    pthread_atfork(at_fork, start_after_fork_parent, start_after_fork_child);
+     * after it. For no library: pthread_atfork(3) would have them taken back by our destructors,
+     * and a library may fork in a destructor that runs later. */
+    __register_atfork(at_fork, start_after_fork_parent, start_after_fork_child, NULL);
     audit_start(&(struct audit_identity){
         .executable = name,
         .path = executable_path,
@@ -159,6 +174,12 @@ static void begin(void)
         .policy_digest = config.policy_digest,
         .mode = config.mode,
     });
+    if (config.policy_exposed)
+        audit_note("policy-writable", "others than its owner and root may write the policy",
+                   config.policy_path, 0);
+    if (log_exposed())
+        audit_note("log-writable", "others than its owner and root may write this log", log_name(),
+                   0);
     __atomic_store_n(&phase, RUNNING, __ATOMIC_RELEASE);
 }
 
@@ -198,8 +219,13 @@ bool start_in_vfork_child(void)
 
 void start_before_fork(void)
 {
+    if (fork_prepared) {
+        /* The locks are held and stay so; the child is in no ledger. */
+        forks_within++;
+        holders_spawned();
+        return;
+    }
     fork_child = -1;
-    fork_prepared = false;
     if (!start_enter()) {
         if (start_in_vfork_child())
             holders_spawned(); /* a grandchild in a copy of our memory that nobody will know */
@@ -218,14 +244,21 @@ void start_before_fork(void)
 
 void start_after_fork_parent(void)
 {
+    if (forks_within > 0) {
+        forks_within--;
+        return;
+    }
     if (!fork_prepared)
         return;
     fork_prepared = false;
+    holders_forked_parent();
     sockets_unlock_all();
 }
 
 void start_forked(pid_t pid)
 {
+    if (fork_prepared)
+        return; /* it was within another one, which goes on */
     if (pid < 0)
         ledger_fork_failed(fork_child);
     else if (pid > 0)
@@ -247,18 +280,24 @@ void start_after_fork_child(void)
         return;
     /* Who we are, before anything asks; then the table, before anything looks. */
     process_adopt();
-    ledger_child(fork_child);
+    ledger_child(fork_prepared && forks_within == 0 ? fork_child : -1);
     if (fork_prepared) {
+        holders_forked_child();
         sockets_unlock_all();
     } else {
+        holders_spawned(); /* relatives do not know of us */
         sockets_forget();
+        holders_forked_child();
         find_again();
     }
     fork_prepared = false;
+    forks_within = 0;
     fork_child = -1;
     procfs_forked();
+    in_flight_forked();
     drainer_forked();
     audit_forked();
+    ending_forked();
 }
 
 void start_pause(void)

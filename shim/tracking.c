@@ -3,12 +3,15 @@
 
 #include <string.h>
 
+#include "shim/audit.h"
 #include "shim/endpoint.h"
 #include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
+#include "shim/in_flight.h"
 #include "shim/ledger.h"
 #include "shim/process.h"
+#include "shim/rings.h"
 #include "shim/start.h"
 
 static void enter(int fd, struct socket *socket, enum role role)
@@ -16,6 +19,7 @@ static void enter(int fd, struct socket *socket, enum role role)
     socket->role = role;
     socket->since = process_now();
     socket->spawned = holders_generation();
+    socket->opened = ledger_now();
     sockets_add(fd, socket);
 }
 
@@ -36,26 +40,43 @@ static void check_births(const struct socket *socket, uint32_t births)
         sockets_update(socket->id, held_elsewhere, NULL);
 }
 
-void tracking_made(int fd, uint32_t births)
+/* Once: the filter that refuses the questions refuses them all. */
+static void note_unidentified(void)
+{
+    static bool told;
+
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        audit_note("unidentified",
+                   "a new socket cannot be asked what it is (getsockopt() is refused, perhaps by a "
+                   "seccomp filter): such sockets are neither told nor touched",
+                   NULL, 0);
+}
+
+void tracking_made(int fd, int domain, int type, uint32_t births)
 {
     struct socket socket;
 
-    if (!start_enter() || !facts_identify(fd, &socket))
+    if (!start_enter())
         return;
+    if (!facts_identify_made(fd, domain, type, &socket)) {
+        note_unidentified();
+        return;
+    }
     enter(fd, &socket, ROLE_ANY);
     check_births(&socket, births);
 }
 
-void tracking_accepted(int listener, int fd, const struct sockaddr *address, socklen_t length,
-                       uint32_t births)
+void tracking_accepted(int listener, const struct socket *like, int fd,
+                       const struct sockaddr *address, socklen_t length, uint32_t births)
 {
-    struct socket like = {0}, socket;
+    struct socket found, socket;
     struct endpoint peer;
 
     if (!start_enter())
         return;
-    if (!(sockets_find(listener, &like) ? facts_identify_like(fd, &like, &socket)
-                                        : facts_identify(fd, &socket)))
+    if (like == NULL && sockets_find(listener, &found))
+        like = &found;
+    if (!(like != NULL ? facts_identify_like(fd, like, &socket) : facts_identify(fd, &socket)))
         return;
     if (address == NULL && socket.domain != AF_UNIX) {
         endpoint_peer(fd, &peer);
@@ -63,7 +84,6 @@ void tracking_accepted(int listener, int fd, const struct sockaddr *address, soc
         length = peer.length;
     }
     endpoint_shrink(address, length, &socket.peer);
-    socket.linger_zero = like.linger_zero; /* accept(2) passes SO_LINGER on */
     enter(fd, &socket, ROLE_ACCEPTED);
     check_births(&socket, births);
 }
@@ -80,8 +100,10 @@ void tracking_copied(int from, int to)
         return;
     if (sockets_find(from, &socket) && facts_id(to, socket.proto) == socket.id)
         sockets_add(to, &socket);
-    else if (facts_identify(to, &socket))
+    else if (facts_identify(to, &socket)) {
+        holders_inherited(&socket);
         enter(to, &socket, ROLE_INHERITED);
+    }
 }
 
 struct connecting {
@@ -100,19 +122,13 @@ static void connecting(struct socket *socket, void *context)
 void tracking_connecting(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct connecting to = {address, length};
-    struct socket socket;
 
-    if (start_enter() && sockets_find(fd, &socket))
-        sockets_update(socket.id, connecting, &to);
+    if (start_enter())
+        sockets_update(sockets_id(fd), connecting, &to);
 }
 
-static void sent(struct socket *socket, void *context)
-{
-    (void)context;
-    socket->sent = true;
-}
-
-static void received(int fd, bool peeked)
+/* It may have been known here before, by another number. */
+static void received(int fd, bool by_message)
 {
     struct socket socket;
 
@@ -120,12 +136,13 @@ static void received(int fd, bool peeked)
         return;
     if (!facts_identify(fd, &socket)) {
         epoll_sets_look(fd);
+        rings_look(fd);
         return;
     }
-    socket.elsewhere = true;
+    holders_inherited(&socket);
+    socket.travelled = by_message;
     enter(fd, &socket, ROLE_INHERITED);
-    if (peeked)
-        sockets_update(socket.id, sent, NULL);
+    sockets_update(socket.id, by_message ? holders_travelled : held_elsewhere, NULL);
 }
 
 void tracking_received(int fd)
@@ -133,7 +150,7 @@ void tracking_received(int fd)
     received(fd, false);
 }
 
-static void received_by_peek(int fd)
+static void received_by_message(int fd)
 {
     received(fd, true);
 }
@@ -144,8 +161,9 @@ static void mark_sent(int fd)
 
     if (!sockets_maybe(fd) || !start_enter() || !sockets_find(fd, &socket))
         return;
-    sockets_update(socket.id, sent, NULL);
-    ledger_sent(socket.id);
+    in_flight_start(false);
+    sockets_update(socket.id, holders_sent, NULL);
+    ledger_sent(socket.id, socket.opened);
 }
 
 static void each_right(const struct msghdr *message, void (*each)(int fd))
@@ -165,9 +183,9 @@ static void each_right(const struct msghdr *message, void (*each)(int fd))
     }
 }
 
-void tracking_message_received(const struct msghdr *message, bool peeked)
+void tracking_message_received(const struct msghdr *message)
 {
-    each_right(message, peeked ? received_by_peek : tracking_received);
+    each_right(message, received_by_message);
 }
 
 void tracking_message_sent(const struct msghdr *message)

@@ -6,16 +6,11 @@
 # banner: 200,000 bytes over a slow link, while something from the peer is unread or comes late.
 
 setup() {
+    load helpers
     bats_load_library bats-support
     bats_load_library bats-assert
     oracle="$SOFTCLOSE_BUILD/tests/oracle"
     enforce="$SOFTCLOSE_SOURCE/tests/enforce"
-}
-
-skip_if_it_cannot_run() {
-    if [ "$status" -eq 77 ]; then
-        skip "${lines[0]#skipped: }"
-    fi
 }
 
 silent_library() {
@@ -25,12 +20,16 @@ silent_library() {
 }
 
 @test "every situation, road and protocol is cured" {
-    run "$oracle/matrix" --enforce --jobs 8 --late 40
+    run "$oracle/matrix" --enforce --jobs 8 --late 40 --events "$BATS_TEST_TMPDIR/events"
     skip_if_it_cannot_run
     echo "# ${lines[-1]}" >&3
     grep '^skipped' <<<"$output" | sed 's/^/# /' >&3
     printf '%s\n' "$output" >"$SOFTCLOSE_BUILD/tests/cured.txt"
     assert_success
+    run bash -c '"$@" 2>&1 >/dev/null' sh "$SOFTCLOSE_BUILD/tools/softclose" explain --set listener.backlog=drain \
+        --event @"$BATS_TEST_TMPDIR/events"
+    figure "explained: ${output#softclose: }"
+    assert_output --regexp '^softclose: [0-9]+ events, 0 decided differently$'
 }
 
 @test "a peer that goes on sending for a second after the close meets no reset" {

@@ -6,15 +6,10 @@
 # so beforehand.
 
 setup() {
+    load helpers
     bats_load_library bats-support
     bats_load_library bats-assert
     oracle="$SOFTCLOSE_BUILD/tests/oracle"
-}
-
-skip_if_it_cannot_run() {
-    if [ "$status" -eq 77 ]; then
-        skip "${lines[0]#skipped: }"
-    fi
 }
 
 @test "200,000 bytes, then close: what arrives is what was predicted" {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# shellcheck disable=SC2034 # used by the tests
-# What the tests of the preloaded library share: programs of tests/interposition run natively and
-# under audit, and questions to the log.
+# shellcheck disable=SC2034,SC2154 # used by the tests; set by `run`
+# What the tests share: programs of tests/interposition run natively and under audit or enforce,
+# questions to the log, figures, a reason to skip.
 
 setup_interposition()
 {
@@ -14,11 +14,26 @@ setup_interposition()
     P="$SOFTCLOSE_BUILD/tests/interposition"
     LOG="$BATS_TEST_TMPDIR/log.jsonl"
     unset LD_PRELOAD TMPDIR "${!SOFTCLOSE_@}" SOFTCLOSE
+    # Under enforce peers see the end in place of the reset. Everything is told, as under audit, and
+    # no end of a process waits long for peers that are the process itself.
+    ENDING=reset ENDINGS=resets SETTINGS=
+    if [ "$MODE" = enforce ]; then
+        ENDING=eof ENDINGS=ends
+        SETTINGS="close.exit_wait=100ms"
+        export SOFTCLOSE_SET="log.events=all;$SETTINGS"
+    fi
     cd "$BATS_TEST_TMPDIR" || return 1
 }
 
+# The mode that a file's tests are about: CTest runs some files once in each.
+MODE=${SOFTCLOSE_TEST_MODE:-audit}
+
+# Seconds that a program may take (more with gcov, which writes its counts at every end).
+LIMIT=${SOFTCLOSE_TEST_LIMIT:-60}
+
 # What survives the cleaning of SOFTCLOSE_* by setup_interposition.
 LIBRARY=${SOFTCLOSE_LIB:-}
+RUNTIME=${SOFTCLOSE_TEST_RUNTIME:-} # of AddressSanitizer, in builds with it
 SOURCE=${SOFTCLOSE_SOURCE:-$BATS_TEST_DIRNAME/..}
 
 # The bats file's figures, in the output of tests/run.
@@ -27,22 +42,77 @@ figure()
     echo "# $*" >&3
 }
 
-# Runs a program under audit. Settings are given as variables of the caller: SOFTCLOSE_LOG...
+# After `run` of a program that ends with 77 and "skipped: why" where it cannot run.
+skip_if_it_cannot_run()
+{
+    if [ "$status" -eq 77 ]; then
+        skip "${lines[0]#skipped: }"
+    fi
+}
+
+# What a sanitizer's or gcov's runtime in the library makes different: imports, memory, calls.
+skip_if_instrumented()
+{
+    if nm -D "$LIBRARY" | grep -qE '__(asan_init|tsan_init|ubsan_)' ||
+        nm "$LIBRARY" | grep -q __gcov_; then
+        skip "built with a sanitizer or for coverage"
+    fi
+}
+
+# shellcheck source=tests/instrumented.bash
+source "$BATS_TEST_DIRNAME/instrumented.bash"
+
+# skip_under_asan WHY: what AddressSanitizer's runtime makes impossible.
+skip_under_asan()
+{
+    if nm -D "$LIBRARY" | grep -q __asan_init; then
+        skip "AddressSanitizer: $*"
+    fi
+}
+
+# For programs that leave a stack without returning (siglongjmp, cancelled threads): AddressSanitizer
+# hears of it, and takes its marks off that stack, only where its runtime is loaded first.
+asan_first()
+{
+    LIBRARY=${RUNTIME:+$RUNTIME:}$LIBRARY
+}
+
+# Runs a program under $MODE. Settings are given as variables of the caller: SOFTCLOSE_LOG...
 audited()
 {
-    env SOFTCLOSE="${SOFTCLOSE:-audit}" SOFTCLOSE_LOG="${SOFTCLOSE_LOG-$LOG}" \
+    env SOFTCLOSE="${SOFTCLOSE:-$MODE}" SOFTCLOSE_LOG="${SOFTCLOSE_LOG-$LOG}" \
         LD_PRELOAD="$LIBRARY" "$@"
 }
 
-# Natively and under audit: standard output and exit status must be the same. Standard error goes to
+# What a native program says, as it is to be under $MODE: peers see the end where they saw a reset.
+expected()
+{
+    sed -E "s/(^|: )reset$/\1$ENDING/; s/ resets$/ $ENDINGS/" "$@"
+}
+
+# Natively and under $MODE: standard output and exit status must be the same. Standard error goes to
 # native.err and audited.err.
 compare()
 {
     local native=0 audited=0
-    timeout 60 "$@" >native.out 2>native.err </dev/null || native=$?
-    audited timeout 60 "$@" >audited.out 2>audited.err </dev/null || audited=$?
-    diff native.out audited.out
+    timeout "$LIMIT" "$@" >native.out 2>native.err </dev/null || native=$?
+    audited timeout "$LIMIT" "$@" >audited.out 2>audited.err </dev/null || audited=$?
+    diff <(expected native.out) audited.out
     assert_equal "$audited" "$native"
+}
+
+# Runs a program where a search through /proc finds it and its family only: elsewhere on the machine
+# there may be processes that cannot be searched, or descriptors that wait in UNIX sockets, and then
+# the true answer is "unknown".
+alone()
+{
+    if unshare --net --pid --fork --mount-proc true 2>/dev/null; then
+        # shellcheck disable=SC2016 # for the inner shell
+        unshare --net --pid --fork --mount-proc setsid \
+            sh -c 'ip link set lo up && "$@"; exit $?' sh "$@"
+    else
+        "$@"
+    fi
 }
 
 # events FILTER: what jq makes of all events of the log, one list.

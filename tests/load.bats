@@ -4,25 +4,16 @@
 # Ten thousand connections, 64 at a time, with random sizes, delays and roads to their close.
 
 setup() {
+    load helpers
     bats_load_library bats-support
     bats_load_library bats-assert
     load="$SOFTCLOSE_BUILD/tests/enforce/load"
 }
 
-figure() {
-    echo "# ${lines[-1]}" >&3
-}
-
-skip_if_it_cannot_run() {
-    if [ "$status" -eq 77 ]; then
-        skip "${lines[0]#skipped: }"
-    fi
-}
-
 @test "natively most of the connections lose data" {
     run "$load" --native --connections 1000
     skip_if_it_cannot_run
-    figure
+    figure "${lines[-1]}"
     assert_failure 1
     refute_line --partial ": 1000 whole"
 }
@@ -30,6 +21,6 @@ skip_if_it_cannot_run() {
 @test "under enforce none does, no descriptor is leaked, and memory stays flat" {
     run "$load" --connections 10000
     skip_if_it_cannot_run
-    figure
+    figure "${lines[-1]}"
     assert_success
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # The manual pages are well-formed and leave out nothing.
+# shellcheck disable=SC2016 # sed's $
 
 bats_require_minimum_version 1.5.0
 
@@ -27,12 +28,28 @@ page()
 
 @test "every option of --help stands in the page of its command" {
     local command option text
-    for command in run report; do
+    for command in check doctor explain run report; do
         text=$(page "softclose-$command.1")
         while read -r option; do
             assert_regex "$text" "$option"
         done < <("$SOFTCLOSE" "$command" --help | grep -Eo -- '--[a-z-]+' | sort -u)
     done
+}
+
+@test "every command of --help stands in softclose(1), and has a page of its own there" {
+    local command source count=0
+    source="$DOCS/softclose.1"
+    while read -r command; do
+        # in the synopsis, and in the list
+        run -0 sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$source"
+        assert_line ".Cm $command"
+        run -0 grep -Fx ".It Cm $command" "$source"
+        run -0 sed -n '/^\.Sh SEE ALSO/,$p' "$source"
+        assert_line --regexp "^\.Xr softclose-$command 1( ,)?\$"
+        assert_file_exists "$DOCS/softclose-$command.1"
+        count=$((count + 1))
+    done < <("$SOFTCLOSE" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+    assert [ "$count" -ge 5 ]
 }
 
 @test "every field of a real log stands in softclose-events(5)" {

@@ -5,42 +5,36 @@
 # and IPv6, MPTCP, UNIX stream and seqpacket, held against what the kernel really sent.
 
 setup() {
+    load helpers
     bats_load_library bats-support
     bats_load_library bats-assert
     oracle="$SOFTCLOSE_BUILD/tests/oracle"
 }
 
-# The last line is the figure; the rest is of use only when something is wrong.
-figure() {
-    echo "# ${lines[-1]}" >&3
-}
-
-skip_if_it_cannot_run() {
-    if [ "$status" -eq 77 ]; then
-        skip "${lines[0]#skipped: }"
-    fi
-}
-
 @test "the judge finds each kind of wrong prediction" {
     run "$oracle/judge_test"
-    figure
+    figure "${lines[-1]}"
     assert_success
 }
 
 @test "the kernel does what the table of situations says" {
     run "$oracle/matrix" --native
     skip_if_it_cannot_run
-    figure
+    figure "${lines[-1]}"
     assert_success
 }
 
 @test "what is predicted is what the kernel does, for every situation, road and protocol" {
-    run "$oracle/matrix"
+    run "$oracle/matrix" --events "$BATS_TEST_TMPDIR/events"
     skip_if_it_cannot_run
-    figure
+    figure "${lines[-1]}"
     printf '%s\n' "$output" >"$SOFTCLOSE_BUILD/tests/matrix.txt"
     echo "# the matrix: $SOFTCLOSE_BUILD/tests/matrix.txt" >&3
     assert_success
+    run bash -c '"$@" 2>&1 >/dev/null' sh "$SOFTCLOSE_BUILD/tools/softclose" explain \
+        --event @"$BATS_TEST_TMPDIR/events"
+    figure "explained: ${output#softclose: }"
+    assert_output --regexp '^softclose: [0-9]+ events, 0 decided differently$'
 }
 
 @test "a library that predicts nothing does not pass" {

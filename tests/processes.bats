@@ -4,27 +4,17 @@
 # Who closes last, in families of processes. The oracle is the peer: the close after which it has
 # been reset was the last one, and the log must name that one and no other.
 
+bats_require_minimum_version 1.5.0
+
 setup()
 {
     load helpers
     setup_interposition
-    # A search through /proc shall find the family only: elsewhere on the machine there may be
-    # processes that cannot be searched, and then the true answer is "unknown".
-    alone=()
-    if unshare --pid --fork --mount-proc true 2>/dev/null; then
-        # shellcheck disable=SC2016 # for the inner shell
-        alone=(unshare --pid --fork --mount-proc sh -c '"$@"; exit $?' sh)
-    fi
-}
-
-alone()
-{
-    "${alone[@]}" "$@"
 }
 
 under_audit()
 {
-    alone env SOFTCLOSE=audit SOFTCLOSE_LOG="$LOG" LD_PRELOAD="$LIBRARY" "$@"
+    alone env SOFTCLOSE="$MODE" SOFTCLOSE_LOG="$LOG" LD_PRELOAD="$LIBRARY" "$@"
 }
 
 # One scenario (interposition/family.c): the log's claims against what the peer saw after each
@@ -35,12 +25,13 @@ family()
     local sock
     under_audit "$P/family" "$@" >steps </dev/null
     alone "$P/family" "$@" >native </dev/null
-    diff <(awk '$1 != "sock" { print $1, $3, $4 }' native) \
+    # What is killed, or closed by a program without softclose (0 closes seen), is cured by nobody.
+    diff <(awk '$1 != "sock" { print $1, $3, $4 }' native | sed -E "/ 0 reset\$/! s/ reset\$/ $ENDING/") \
         <(awk '$1 != "sock" { print $1, $3, $4 }' steps) || return 1
     sock=$(awk '$1 == "sock" { print $2 }' steps)
     # A step that closes several descriptors: all but the last one leave a holder.
     awk '$1 != "sock" { for (i = 1; i < $3; i++) print $2, "none"; if ($3 > 0) print $2, $4 }' \
-        steps >wanted
+        steps | sed "s/$ENDING\$/reset/" >wanted
     # Shells between parent and child close their copies too: not part of the scenario.
     jq -r --argjson sock "$sock" --rawfile steps steps '
         ($steps | split("\n") | map(split(" ")[1])) as $pids
@@ -182,18 +173,17 @@ END
 }
 
 @test "descriptors sent through a UNIX socket" {
-    # What has been sent counts as shared for good, here and in relatives (the design's choice: a
-    # reset that is not told, rather than a live connection that is taken for one's own). Whoever
-    # received it without being related asks /proc.
+    # In flight it is nowhere in /proc: unknown. Whoever received it, and the sender that kept it,
+    # ask /proc and the queues of the UNIX sockets, in which others' data may wait.
     under_audit "$P/family" send:p close:p recv:p close:p </dev/null >steps
     sock=$(awk '$1 == "sock" { print $2 }' steps)
-    run events "map(select(.sock == $sock) | .holders + \" \" + .outcome) | join(\", \")"
-    assert_output --regexp '^shared released, (shared released|(last|unknown) reset)$'
+    run events "map(select(.event == \"close\" and .sock == $sock) | .holders + \" \" + .outcome) | join(\", \")"
+    assert_output --regexp '^unknown reset, (last|unknown) reset$'
     rm "$LOG"
     under_audit "$P/family" fork:p:a send:p close:p recv:a close:a close:a </dev/null >steps
     sock=$(awk '$1 == "sock" { print $2 }' steps)
-    assert_equal "$(tail -1 steps | cut -d' ' -f4)" reset
-    run events "map(select(.sock == $sock) | .outcome) | join(\" \")"
+    assert_equal "$(tail -1 steps | cut -d' ' -f4)" "$ENDING"
+    run events "map(select(.event == \"close\" and .sock == $sock) | .outcome) | join(\" \")"
     assert_output --regexp '^released released (released|reset)$'
     figure "sent by a parent to its child: $output (the last one was the reset)"
 }
@@ -205,7 +195,7 @@ END
     run events "map(select(.sock == $sock and .event == \"close\" and .exe == \"family\")
         | .role + \" \" + .holders + \" \" + .outcome) | join(\", \")"
     assert_output "inherited last reset"
-    assert_equal "$(tail -1 steps | cut -d' ' -f4)" reset
+    assert_equal "$(tail -1 steps | cut -d' ' -f4)" "$ENDING"
     rm "$LOG"
     under_audit "$P/inherit" kept "$P/family" -i 3 close:p </dev/null >steps
     sock=$(awk '$1 == "sock" { print $2 }' steps)
@@ -222,7 +212,7 @@ END
     released=$(events 'map(select(.event == "close" and .role == "accepted" and .outcome == "released")) | length')
     figure "65 holders: $released released, $resets reset"
     assert_equal "$released $resets" "64 1"
-    assert_output "reset"
+    assert_output "$ENDING"
 }
 
 @test "connections handed to children that only exit leave nothing behind" {
@@ -230,22 +220,27 @@ END
     # make up for a ledger that is full.
     unshare -m true 2>/dev/null || skip "no mount namespaces here"
     # shellcheck disable=SC2016 # for the inner shell
-    run audited env SOFTCLOSE_SET=log.events=resets unshare -m bash -c \
-        'mount -t tmpfs none /proc && exec "$0" --serve 17000' "$P/crowd"
+    run --separate-stderr audited env "SOFTCLOSE_SET=log.events=resets;$SETTINGS" unshare -m \
+        bash -c 'mount -t tmpfs none /proc && exec "$0" --serve 17000' "$P/crowd"
     assert_success
-    assert_output reset
+    assert_output "$ENDING"
+    # AddressSanitizer misses the program's name in /proc.
+    # shellcheck disable=SC2154 # set by run
+    run grep -v '^==.*WARNING: reading executable name failed' <<<"$stderr"
+    assert_output ""
     figure "17000 connections handed to children, each close last told by the child's exit:" \
         "$(grep -c '"via":"exit"' "$LOG")"
     assert_equal "$(grep -c '"via":"exit"' "$LOG")" 17000
-    run jq -r '.holders + " " + .outcome' <<<"$(grep '"role":"accepted"' "$LOG" | tail -1)"
+    run jq -r '.holders + " " + .outcome' <<<"$(grep '"event":"close".*"role":"accepted"' "$LOG" | tail -1)"
     assert_output "last reset"
 }
 
 # race HOW ROUNDS: every reset that a peer saw was told by one of those who closed.
 race()
 {
-    local seen told claims
-    seen=$(under_audit timeout 60 "$P/race" "$@")
+    local seen seen_as told claims
+    read -r seen seen_as < <(under_audit timeout 60 "$P/race" "$@")
+    assert_equal "$seen_as" "$ENDINGS"
     told=$(events 'map(select(.event == "close" and .role == "accepted" and .outcome == "reset").sock)
         | "\(unique | length) \(length)"')
     read -r told claims <<<"$told"
@@ -270,7 +265,7 @@ race()
 @test "fork while other threads open and close" {
     run under_audit "$P/crowd" --threads 150
     assert_success
-    seen=$(awk '$1 == "resets" { print $2 }' <<<"$output")
+    seen=$(awk -v endings="$ENDINGS" '$1 == endings { print $2 }' <<<"$output")
     awk '$1 == "held" { print $2 }' <<<"$output" >held
     told=$(events 'map(select(.event == "close" and .role != "connected" and .outcome == "reset")
         | .sock) | unique | length')
@@ -285,13 +280,13 @@ race()
 
 @test "a fork within a fork, by a signal handler" {
     run under_audit timeout 60 "$P/nested"
-    assert_output "50 resets"
-    run events 'map(select(.event == "close" and .outcome == "reset") | .holders)
+    assert_output "50 $ENDINGS"
+    # Nothing stays locked: their history is known, and a close takes no longer than ever.
+    run events 'map(select(.event == "close" and .outcome == "reset") | .role + " " + .holders)
         | group_by(.) | map("\(length) \(.[0])") | join(", ")'
-    assert_output "50 last"
-    figure "afterwards, by role: $(events 'map(select(.outcome == "reset") | .role)
-        | group_by(.) | map("\(length) \(.[0])") | join(", ")'), $(events 'map(select(.outcome ==
-        "reset") | .took_us) | add / length | floor') us for each close"
+    assert_output "50 accepted last"
+    figure "afterwards $(events 'map(select(.outcome == "reset") | .took_us) | add / length | floor') us" \
+        "for each close"
 }
 
 @test "a thread ends the process while others open and close" {
@@ -311,6 +306,33 @@ race()
     figure "10 ends beside busy threads: $twice connections told by close and by exit"
     # At most one for each of four threads: a close that was under way when the process ended.
     [ "$twice" -le 40 ]
+}
+
+# The kernel stops a write(2) of a killed thread where a page of the file ends: 6 of 100 plain
+# programs that end beside two writing threads leave half a line. Here each write(2) takes 3 ms more.
+@test "an end beside threads that are writing events leaves whole lines" {
+    command -v strace >/dev/null || skip "strace is missing"
+    run timeout 120 strace -f -o trace -e trace=write,exit_group -e inject=write:delay_enter=3000 \
+        -E SOFTCLOSE="$MODE" -E SOFTCLOSE_LOG="$LOG" -E LD_PRELOAD="$LIBRARY" \
+        "$P/crowd" --events 20
+    assert_success
+    run awk '/ write\(.*<unfinished/ { writing[$1] = 1 }
+        /<... write resumed>/ { delete writing[$1] }
+        / exit_group\(/ { ends++; for (thread in writing) cut++; delete writing }
+        END { print ends + 0 " ends, " cut + 0 " lines cut" }' trace
+    figure "$output; $(wc -l <"$LOG") lines"
+    assert_output --regexp '^[2-9][0-9]+ ends, 0 lines cut$' # strace has children, too
+    run jq -s length "$LOG"
+    assert_output "$(wc -l <"$LOG")"
+}
+
+# The child goes on with the event, and may write it a second time.
+@test "a handler that forks within an event: every line is whole" {
+    run audited timeout 60 "$P/crowd" --forks 500
+    assert_success
+    run jq -s length "$LOG"
+    assert_output "$(wc -l <"$LOG")"
+    figure "500 forks: $output lines, $(sort "$LOG" | uniq -d | wc -l) of them more than once"
 }
 
 @test "in a pid namespace of its own" {

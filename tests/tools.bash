@@ -15,6 +15,9 @@ setup_tools()
     cd "$BATS_TEST_TMPDIR" || return 1
 }
 
+# shellcheck source=tests/instrumented.bash
+source "$BATS_TEST_DIRNAME/instrumented.bash"
+
 # Polls until a command succeeds; fails after a minute.
 wait_until()
 {
@@ -67,4 +70,11 @@ compile()
     shift
     echo 'int main(void) { return 0; }' >"$name.c"
     cc "$@" -o "$name" "$name.c"
+}
+
+# event NAME [FIELDS]: a line of a log, with what every event has; FIELDS begin with a comma.
+event()
+{
+    local time=2026-11-20T10:00:00.000000000Z
+    printf '{"v":1,"ts":"%s","event":"%s","pid":1,"tid":1,"exe":"x"%s}\n' "$time" "$1" "${2:-}"
 }

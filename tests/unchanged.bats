@@ -6,15 +6,10 @@
 # them alike, the program gets the same return values and errno and ends with the same status.
 
 setup() {
+    load helpers
     bats_load_library bats-support
     bats_load_library bats-assert
     oracle="$SOFTCLOSE_BUILD/tests/oracle"
-}
-
-skip_if_it_cannot_run() {
-    if [ "$status" -eq 77 ]; then
-        skip "${lines[0]#skipped: }"
-    fi
 }
 
 # A library that changes one thing; its C source is read from standard input.

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
+#include "common_options.h"
 #include "read_log.h"
 #include "report_text.h"
-#include "talk.h"
 
 static const char help[] =
     "Usage: softclose report [OPTION]... LOG...\n"
@@ -26,23 +25,19 @@ static const char help[] =
     "Exit status: 0, or 2 for bad usage or a LOG that cannot be read. Lines that cannot be\n"
     "understood are named, counted and skipped.\n";
 
-enum { OPTION_HELP = 256, OPTION_VERSION, OPTION_FORMAT, OPTION_BY, OPTION_TOP, OPTION_COLOR };
+enum { OPTION_FORMAT = OPTION_OWN, OPTION_BY, OPTION_TOP };
 
 static const struct option options[] = {
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"by", required_argument, NULL, OPTION_BY},
     {"top", required_argument, NULL, OPTION_TOP},
-    {"color", required_argument, NULL, OPTION_COLOR},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    COMMON_OPTIONS,
     {0},
 };
 
 struct arguments {
     struct report_options report;
-    enum color_when color;
-    bool quiet;
+    struct common_options common;
 };
 
 static int usage(const char *what, const char *value)
@@ -87,21 +82,8 @@ static int take_option(int option, struct arguments *arguments)
         if (parse_number(optarg, &arguments->report.top))
             return -1;
         return usage("--top must be a number, not", optarg);
-    case OPTION_COLOR:
-        if (color_parse(optarg, &arguments->color))
-            return -1;
-        return usage("--color must be auto, always or never, not", optarg);
-    case 'q':
-        arguments->quiet = true;
-        return -1;
-    case OPTION_HELP:
-        fputs(help, stdout);
-        return 0;
-    case OPTION_VERSION:
-        return print_version();
     default:
-        fputs("Try 'softclose report --help'.\n", stderr);
-        return STATUS_USAGE;
+        return common_options_take(&arguments->common, option);
     }
 }
 
@@ -116,7 +98,9 @@ static void title_of(char *title, size_t size, char **logs, int count)
 
 int cmd_report(int argc, char **argv)
 {
-    struct arguments arguments = {.report = {.by = BY_ALL, .top = 10}};
+    struct arguments arguments = {
+        .report = {.by = BY_ALL, .top = 10},
+        .common = {.command = "report", .help = help, .bad_usage = STATUS_USAGE}};
     int option;
     argv[0] = (char *)"softclose report"; /* how getopt signs its messages */
     while ((option = getopt_long(argc, argv, "q", options, NULL)) != -1) {
@@ -130,12 +114,12 @@ int cmd_report(int argc, char **argv)
     struct tally tally = {0};
     bool read = true;
     for (int i = optind; read && i < argc; i++)
-        read = read_log(&tally, argv[i], 0, arguments.quiet);
+        read = read_log(&tally, argv[i], 0, arguments.common.quiet);
     if (read) {
         char title[4096];
         title_of(title, sizeof title, argv + optind, argc - optind);
         tally_finish(&tally);
-        arguments.report.color = color_wanted(arguments.color, stdout);
+        arguments.report.color = color_wanted(arguments.common.color, stdout);
         report_text(stdout, &tally, title, &arguments.report);
         if (fflush(stdout) != 0) {
             say("cannot write the report: %s", strerror(errno));

@@ -14,6 +14,7 @@
 #include "launch.h"
 #include "library.h"
 #include "log_path.h"
+#include "policy_file.h"
 #include "read_log.h"
 #include "report_text.h"
 #include "run_options.h"
@@ -59,7 +60,7 @@ static int find_program(struct run *run)
         say_uncovered(run->path, &coverage);
         return coverage_status(coverage.verdict);
     }
-    if (coverage.go && !run->options.quiet)
+    if (coverage.go && !run->options.common.quiet)
         say("warning: %s is a Go program: Go closes its connections by system calls of its own, "
             "which a preloaded library does not see",
             run->path);
@@ -84,6 +85,16 @@ static bool choose_log(struct run *run)
 static char *log_file(const struct run *run, pid_t pid)
 {
     return log_expand(run->log_given, pid, run->name, run->start);
+}
+
+/* Whoever else may write the log can change what it says. */
+static void warn_of_log(const struct run *run)
+{
+    struct stat status;
+    char *file = run->log_kind == LOG_ONE_FILE ? log_file(run, getpid()) : NULL;
+    if (file && lstat(file, &status) == 0 && S_ISREG(status.st_mode) && writable_by_others(&status))
+        say_exposed("log", file);
+    free(file);
 }
 
 /* --- in the child --- */
@@ -137,12 +148,12 @@ static int64_t prepare(void *context)
     const struct run_options *options = &run->options;
     int64_t size = 0;
     char *log = log_variable(run, &size);
-    char *policy = log && options->policy ? realpath(options->policy, NULL) : NULL;
-    if (!log || (options->policy && !policy))
+    char *policy = log && options->common.policy ? realpath(options->common.policy, NULL) : NULL;
+    if (!log || (options->common.policy && !policy))
         size = -(errno ? errno : ENOMEM);
-    else if (setenv("SOFTCLOSE", options->mode == MODE_ENFORCE ? "enforce" : "audit", 1) ||
+    else if (setenv("SOFTCLOSE", options->common.mode == MODE_ENFORCE ? "enforce" : "audit", 1) ||
              setenv("SOFTCLOSE_LOG", log, 1) || (policy && setenv("SOFTCLOSE_POLICY", policy, 1)) ||
-             (options->set && setenv("SOFTCLOSE_SET", options->set, 1)) ||
+             (options->common.set && setenv("SOFTCLOSE_SET", options->common.set, 1)) ||
              !library_preload(run->shim))
         size = -ENOMEM;
     free(policy);
@@ -176,7 +187,7 @@ static int launch_failure_status(const struct launch *launch)
 
 static void say_where(const struct run *run, const char *path, bool many)
 {
-    char *word = run->options.quiet ? NULL : log_shell_word(path, many);
+    char *word = run->options.common.quiet ? NULL : log_shell_word(path, many);
     if (!word)
         return;
     say("log: %s", word);
@@ -208,10 +219,11 @@ static int read_back(const struct run *run, const char *file, int64_t from, bool
     int status = STATUS_FAILED;
     if (!options->report && (options->fail_on_count == 0 || !clean_exit))
         return 0;
-    if (read_log(&tally, file, from, options->quiet)) {
+    if (read_log(&tally, file, from, options->common.quiet)) {
         tally_finish(&tally);
         if (options->report) {
-            const struct report_options report = {BY_ALL, 10, color_wanted(options->color, stderr)};
+            const struct report_options report = {BY_ALL, 10,
+                                                  color_wanted(options->common.color, stderr)};
             report_text(stderr, &tally, file, &report);
             fputc('\n', stderr);
         }
@@ -240,7 +252,7 @@ static int look_at_log(const struct run *run, const struct launch *launch, const
     }
     if (log.st_size <= launch->prepared) {
         /* an active shim logs at least that the process began */
-        if (needed || !options->quiet)
+        if (needed || !options->common.quiet)
             say("nothing was logged in %s: softclose did not become active in %s", file, run->name);
         return needed ? STATUS_FAILED : 0;
     }
@@ -279,6 +291,7 @@ int cmd_run(int argc, char **argv)
                 .prepare = prepare,
                 .context = &run,
             };
+            warn_of_log(&run);
             launch_run(&launch);
             if (launch.stage == LAUNCH_RAN) {
                 status = after(&run, &launch);

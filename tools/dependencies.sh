@@ -7,7 +7,7 @@
 # shellcheck disable=SC2034 # used by those who source this
 SOFTCLOSE_BUILD_PACKAGES=(
     cmake ninja-build gcc libc6-dev
-    uthash-dev libinih-dev libmd-dev libyajl-dev
+    uthash-dev libinih-dev libmd-dev libyajl-dev libelf-dev
 )
 
 is_installed()

@@ -5,52 +5,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yajl/yajl_parse.h>
 
+#include "event_fields.h"
 #include "policy/names.h"
 
 /* Which member of the event the parser is in, where that matters below the first level. */
 enum member { MEMBER_OTHER, MEMBER_SITE, MEMBER_MAPS, MEMBER_CLOSES, MEMBER_CAUSES, MEMBER_POLICY };
-
-enum field_kind { FIELD_TEXT, FIELD_NUMBER };
-
-struct field {
-    const char *name;
-    enum field_kind kind;
-    size_t offset;
-};
-
-#define TEXT(name, member)                                                                         \
-    {                                                                                              \
-        name, FIELD_TEXT, offsetof(struct event, member)                                           \
-    }
-#define NUMBER(name, member)                                                                       \
-    {                                                                                              \
-        name, FIELD_NUMBER, offsetof(struct event, member)                                         \
-    }
-
-/* By length of the name: parse.by_length finds the first of each. */
-static const struct field fields[] = {NUMBER("v", version),       TEXT("ts", ts),
-                                      NUMBER("ms", ms),           NUMBER("pid", pid),
-                                      NUMBER("tid", tid),         TEXT("exe", exe),
-                                      TEXT("via", via),           TEXT("how", how),
-                                      TEXT("path", path),         TEXT("mode", mode),
-                                      TEXT("peer", peer),         TEXT("code", code),
-                                      TEXT("text", text),         TEXT("rule", rule),
-                                      TEXT("shut", shut),         TEXT("event", event),
-                                      TEXT("cause", cause),       TEXT("would", would),
-                                      TEXT("errno", error),       TEXT("state", state),
-                                      TEXT("proto", proto),       NUMBER("count", count),
-                                      TEXT("action", action),     TEXT("result", result),
-                                      NUMBER("linger", linger),   NUMBER("unread", unread),
-                                      NUMBER("unsent", unsent),   NUMBER("unseen", unseen),
-                                      TEXT("outcome", outcome),   TEXT("holders", holders),
-                                      NUMBER("backlog", backlog), NUMBER("drained", drained),
-                                      NUMBER("unacked", unacked), NUMBER("unwritten", unwritten)};
-
-enum { FIELD_COUNT = sizeof fields / sizeof *fields, FIELD_LENGTHS = 10 };
 
 struct parse {
     yajl_handle handle;
@@ -67,7 +31,6 @@ struct parse {
     size_t map_count, map_room;
     char *arena; /* the texts of this event */
     size_t used;
-    const struct field *by_length[FIELD_LENGTHS + 1];
 };
 
 /* Texts of one line are together shorter than the line, their terminators take the quotes' room. */
@@ -95,29 +58,36 @@ static bool is(const unsigned char *text, size_t length, const char *word)
     return length == strlen(word) && memcmp(text, word, length) == 0;
 }
 
-static void at_value(struct parse *parse)
+enum { KIND_NULL = -1, KIND_OTHER = -2 };
+
+/* A value of `kind` (enum field_kind, or what no field is) begins. */
+static void at_value(struct parse *parse, int kind)
 {
     if (parse->depth == 0)
         parse->values++;
+    if (parse->depth == 1 && parse->field && kind != KIND_NULL && kind != (int)parse->field->kind)
+        parse->event->mistyped = parse->field->name;
 }
 
 static int on_null(void *context)
 {
-    at_value(context);
+    at_value(context, KIND_NULL);
     return 1;
 }
 
 static int on_boolean(void *context, int value)
 {
-    (void)value;
-    at_value(context);
+    struct parse *parse = context;
+    at_value(parse, FIELD_FLAG);
+    if (parse->depth == 1 && parse->field && parse->field->kind == FIELD_FLAG)
+        *(bool *)((char *)parse->event + parse->field->offset) = value != 0;
     return 1;
 }
 
 static int on_integer(void *context, long long value)
 {
     struct parse *parse = context;
-    at_value(parse);
+    at_value(parse, FIELD_NUMBER);
     if (parse->depth == 1 && parse->field && parse->field->kind == FIELD_NUMBER)
         *(int64_t *)((char *)parse->event + parse->field->offset) = value;
     else if (parse->depth == 2 && parse->counter && value > 0)
@@ -128,14 +98,14 @@ static int on_integer(void *context, long long value)
 static int on_double(void *context, double value)
 {
     (void)value;
-    at_value(context);
+    at_value(context, KIND_OTHER);
     return 1;
 }
 
 static int on_string(void *context, const unsigned char *text, size_t length)
 {
     struct parse *parse = context;
-    at_value(parse);
+    at_value(parse, FIELD_TEXT);
     if (parse->depth == 1) {
         if (parse->field && parse->field->kind == FIELD_TEXT)
             *(const char **)((char *)parse->event + parse->field->offset) =
@@ -157,17 +127,10 @@ static int on_string(void *context, const unsigned char *text, size_t length)
 
 static void find_field(struct parse *parse, const unsigned char *key, size_t length)
 {
-    parse->field = NULL;
+    parse->field = event_field((const char *)key, length);
     parse->member = MEMBER_OTHER;
-    if (length < FIELD_LENGTHS) {
-        for (const struct field *at = parse->by_length[length]; at < parse->by_length[length + 1];
-             at++) {
-            if (memcmp(at->name, key, length) == 0) {
-                parse->field = at;
-                return;
-            }
-        }
-    }
+    if (parse->field)
+        return;
     if (is(key, length, "site"))
         parse->member = MEMBER_SITE;
     else if (is(key, length, "maps"))
@@ -216,7 +179,7 @@ static int on_key(void *context, const unsigned char *key, size_t length)
 static int on_map_start(void *context)
 {
     struct parse *parse = context;
-    at_value(parse);
+    at_value(parse, KIND_OTHER);
     parse->depth++;
     parse->map_text = NULL; /* would dangle once the maps move */
     parse->map_address = NULL;
@@ -237,7 +200,8 @@ static int on_map_start(void *context)
 static int on_array_start(void *context)
 {
     struct parse *parse = context;
-    parse->values += parse->depth == 0 ? 2 : 0; /* an event is no array */
+    at_value(parse, KIND_OTHER);
+    parse->values += parse->depth == 0 ? 1 : 0; /* an event is no array */
     parse->depth++;
     parse->map_text = NULL;
     parse->map_address = NULL;
@@ -278,12 +242,6 @@ static struct parse *parse_new(void)
     struct parse *parse = calloc(1, sizeof *parse);
     if (!parse)
         return NULL;
-    size_t at = 0;
-    for (size_t length = 0; length <= FIELD_LENGTHS; length++) {
-        while (at < FIELD_COUNT && strlen(fields[at].name) < length)
-            at++;
-        parse->by_length[length] = fields + at;
-    }
     parse->arena = malloc(LINE_MAX_BYTES + 1);
     if (!parse->arena || !parser_start(parse)) {
         free(parse->arena);
@@ -291,6 +249,14 @@ static struct parse *parse_new(void)
         return NULL;
     }
     return parse;
+}
+
+static int open_fd(struct events_reader *reader, int fd)
+{
+    if (!lines_start(&reader->lines, fd))
+        return ENOMEM;
+    reader->parse = parse_new();
+    return reader->parse ? 0 : ENOMEM;
 }
 
 int events_open(struct events_reader *reader, const char *path, int64_t from)
@@ -312,10 +278,31 @@ int events_open(struct events_reader *reader, const char *path, int64_t from)
             return error;
         }
     }
-    if (!lines_start(&reader->lines, fd))
-        return ENOMEM;
-    reader->parse = parse_new();
-    return reader->parse ? 0 : ENOMEM;
+    return open_fd(reader, fd);
+}
+
+int events_open_text(struct events_reader *reader, const char *text)
+{
+    int fd = memfd_create("events", MFD_CLOEXEC);
+    char *line = strdup(text);
+    int error = fd < 0 || !line ? errno : 0;
+    *reader = (struct events_reader){.lines.fd = -1};
+    /* One event, though it may stand in several lines: no string of JSON holds a newline. */
+    size_t length = line ? strlen(line) : 0;
+    for (size_t i = 0; i < length; i++)
+        if (line[i] == '\n')
+            line[i] = ' ';
+    for (size_t at = 0; at < length && error == 0;) {
+        ssize_t written = write(fd, line + at, length - at);
+        error = written < 0 ? errno : 0;
+        at += written < 0 ? 0 : (size_t)written;
+    }
+    free(line);
+    if (error == 0 && lseek(fd, 0, SEEK_SET) == 0)
+        return open_fd(reader, fd);
+    if (fd >= 0)
+        close(fd);
+    return error;
 }
 
 void events_close(struct events_reader *reader)
@@ -365,15 +352,37 @@ static const char *parse_line(struct parse *parse, const char *line, size_t leng
     return NULL;
 }
 
+/* A process that was killed while it wrote an event has left half of it, and another one's event
+ * stands in the same line. No string of an event holds this beginning: quotes are escaped there. */
+static bool find_rest(struct events_reader *reader, const char *line, size_t length)
+{
+    static const char beginning[] = "{\"v\":";
+    const char *found = NULL, *at = line + 1, *end = line + length;
+    while (at < end && (at = memmem(at, (size_t)(end - at), beginning, sizeof(beginning) - 1)))
+        found = at++;
+    if (!found || parse_line(reader->parse, found, (size_t)(end - found)))
+        return false;
+    reader->rest = found;
+    reader->rest_length = (size_t)(end - found);
+    return true;
+}
+
 enum events_result events_next(struct events_reader *reader, struct event *event)
 {
     const char *line;
     size_t length;
     *event = (struct event){.linger = -1};
     reader->parse->event = event;
+    if (reader->rest) {
+        parse_line(reader->parse, reader->rest, reader->rest_length);
+        reader->rest = NULL;
+        return EVENTS_EVENT;
+    }
     switch (lines_next(&reader->lines, &line, &length)) {
     case LINE_WHOLE:
         reader->reason = parse_line(reader->parse, line, length);
+        if (reader->reason && find_rest(reader, line, length))
+            reader->reason = "not one JSON object; the event at its end is read";
         return reader->reason ? EVENTS_BAD : EVENTS_EVENT;
     case LINE_UNFINISHED:
         reader->reason = parse_line(reader->parse, line, length);

@@ -37,13 +37,19 @@ struct event {
     enum event_kind kind;
     int64_t version, pid, tid;
     int64_t unread, unsent, backlog, count, unwritten, unseen;
+    int64_t rx, tx, notsent, linger2;
     int64_t linger; /* seconds, -1 = off or not told */
     int64_t drained, unacked, ms;
     uint64_t site;          /* innermost return address, 0 = none */
     uint64_t closes;        /* summary: the sum of its closes */
     uint64_t already_reset; /* summary: closes with this cause */
     const char *event, *ts, *exe, *path, *mode, *peer, *via, *how, *outcome, *cause, *action,
-        *would, *rule, *proto, *holders, *shut, *state, *result, *error, *code, *text, *policy;
+        *would, *rule, *proto, *holders, *shut, *state, *result, *error, *code, *text, *policy,
+        *ended, *type, *role, *local;
+    bool unflushed, no_thread, epoll_uncertain;
+    bool peer_fin, urgent, record, peer_gone, was_connected, pending_error, late_data, at_exit,
+        awaited;
+    const char *mistyped; /* a field that holds another kind of value than events have there */
     const struct mapped *maps;
     size_t map_count;
 };
@@ -59,8 +65,13 @@ enum events_result {
 struct events_reader {
     struct lines lines;
     const char *reason;
+    const char *rest; /* of the line, behind the half of an event: NULL = none */
+    size_t rest_length;
     struct parse *parse;
 };
+
+/* Reads events from `text` in place of a file. Returns 0 or an errno. */
+int events_open_text(struct events_reader *reader, const char *text);
 
 /* `path` "-" is stdin. Starts at byte `from`. Returns 0 or an errno. */
 int events_open(struct events_reader *reader, const char *path, int64_t from);

@@ -11,6 +11,9 @@ static const struct command {
 } commands[] = {
     {"run", "run a program, record how it closes its sockets, repair that with --enforce", cmd_run},
     {"report", "show what a log says", cmd_report},
+    {"check", "check a policy file and print the policy in effect", cmd_check},
+    {"explain", "what a policy means for one connection, and why", cmd_explain},
+    {"doctor", "can a program be covered, and what will be missed", cmd_doctor},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

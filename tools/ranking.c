@@ -19,7 +19,7 @@ uint64_t exposed_left(const struct counts *counts)
 uint64_t drains_given_up(const struct tally *tally)
 {
     uint64_t sum = 0;
-    for (int i = RESULT_EOF + 1; i < RESULT_ERROR; i++)
+    for (int i = DRAIN_EOF + 1; i < DRAIN_ERROR; i++)
         sum += tally->drains[i].count;
     return sum;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "policy/names.h"
 #include "report_page.h"
 #include "table.h"
 #include "talk.h"
@@ -22,19 +23,21 @@ static const struct {
     {"backlog-drained", "accept what waits in the listener and close each in order"},
 };
 
-/* In the order of drain_result_from(). */
-static const struct {
-    const char *result, *meaning;
-} results[DRAIN_RESULTS] = {
-    {"eof", "the peer finished: all in order"},
-    {"idle", "given up: nothing came for close.drain_idle"},
-    {"total", "given up after close.drain_total"},
-    {"bytes", "given up after close.drain_bytes; if more had come, the connection was reset"},
-    {"evicted", "given up for a newer drain: close.max_draining, or the limit of descriptors"},
-    {"exit", "given up: the program ended, and close.exit_wait was over"},
-    {"error", "the connection broke: the peer reset it, or did not answer"},
-    {"other", "unknown to this softclose"},
+static const char *const meanings[DRAIN_RESULT_COUNT] = {
+    [DRAIN_EOF] = "the peer finished: all in order",
+    [DRAIN_IDLE] = "given up: nothing came for close.drain_idle",
+    [DRAIN_TOTAL] = "given up after close.drain_total",
+    [DRAIN_BYTES] = "given up after close.drain_bytes; what came after that was reset",
+    [DRAIN_EVICTED] = "given up for a newer drain: close.max_draining, or the limit of descriptors",
+    [DRAIN_EXIT] = "given up: the program ended, and close.exit_wait was over",
+    [DRAIN_ERROR] = "the connection broke (reset, no answer), or no descriptor was left for it",
+    [RESULT_OTHER] = "unknown to this softclose",
 };
+
+static const char *result_word(int result)
+{
+    return result == RESULT_OTHER ? "other" : drain_result_name((enum drain_result)result);
+}
 
 /* "CALL\tREST" in two cells. */
 static void add_call(struct text_table *table, const char *key)
@@ -197,25 +200,26 @@ static void print_drains(const struct page *page)
     static const char *const heads[] = {"drains", "drained", "unacknowledged", "longest", "result"};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
         table_add(&table, "%s", heads[i]);
-    for (int i = 0; i < DRAIN_RESULTS; i++) {
-        const struct drains *drains = &tally->drains[i];
+    for (int i = 1; i <= DRAIN_RESULT_COUNT; i++) { /* the unknown ones last */
+        const struct drains *drains = &tally->drains[i % DRAIN_RESULT_COUNT];
         all.count += drains->count;
         all.drained += drains->drained;
         all.unacked += drains->unacked;
         all.longest = drains->longest > all.longest ? drains->longest : all.longest;
         if (drains->count > 0)
-            add_drains(&table, drains, results[i].result);
+            add_drains(&table, drains, result_word(i % DRAIN_RESULT_COUNT));
     }
     add_drains(&table, &all, "in all");
     if (all.count > 0) {
         heading(page, "DRAINS");
         table_print(&table, 4, page->stream);
         fputc('\n', page->stream);
-        for (int i = 0; i < DRAIN_RESULTS; i++) {
+        for (int i = 1; i <= DRAIN_RESULT_COUNT; i++) {
+            int result = i % DRAIN_RESULT_COUNT;
             char label[40];
-            snprintf(label, sizeof label, "  %s", results[i].result);
-            if (tally->drains[i].count > 0)
-                print_wrapped(page->stream, label, 22, results[i].meaning);
+            snprintf(label, sizeof label, "  %s", result_word(result));
+            if (tally->drains[result].count > 0)
+                print_wrapped(page->stream, label, 22, meanings[result]);
         }
         print_wrapped(page->stream, "  unacknowledged", 22,
                       "bytes that the peer had not acknowledged when the drain ended; the kernel "

@@ -2,13 +2,13 @@
 #include "run_options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
 #include "policy/names.h"
+#include "policy_file.h"
 
 static const char help[] =
     "Usage: softclose run [OPTION]... [--] PROGRAM [ARG]...\n"
@@ -34,57 +34,22 @@ static const char help[] =
     "Exit status: that of PROGRAM; 3 by --fail-on; 125 if softclose failed, 126 if PROGRAM\n"
     "cannot be executed, 127 if it was not found.\n";
 
-enum {
-    OPTION_HELP = 256,
-    OPTION_VERSION,
-    OPTION_AUDIT,
-    OPTION_ENFORCE,
-    OPTION_POLICY,
-    OPTION_SET,
-    OPTION_LOG,
-    OPTION_ENGINE,
-    OPTION_REPORT,
-    OPTION_FAIL_ON,
-    OPTION_VERIFY,
-    OPTION_COLOR
-};
+enum { OPTION_LOG = OPTION_OWN, OPTION_ENGINE, OPTION_REPORT, OPTION_FAIL_ON, OPTION_VERIFY };
 
 static const struct option options_known[] = {
-    {"audit", no_argument, NULL, OPTION_AUDIT},
-    {"enforce", no_argument, NULL, OPTION_ENFORCE},
-    {"policy", required_argument, NULL, OPTION_POLICY},
-    {"set", required_argument, NULL, OPTION_SET},
     {"log", required_argument, NULL, OPTION_LOG},
     {"engine", required_argument, NULL, OPTION_ENGINE},
     {"report", optional_argument, NULL, OPTION_REPORT},
     {"fail-on", required_argument, NULL, OPTION_FAIL_ON},
     {"verify", no_argument, NULL, OPTION_VERIFY},
-    {"color", required_argument, NULL, OPTION_COLOR},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {"version", no_argument, NULL, OPTION_VERSION},
+    POLICY_OPTIONS,
+    COMMON_OPTIONS,
     {0},
 };
 
 static int usage(const char *what, const char *value)
 {
     return usage_error(STATUS_FAILED, "run", "%s: '%s'", what, value);
-}
-
-static int add_set(struct run_options *options, const char *assignment)
-{
-    const char *equals = strchr(assignment, '=');
-    char *joined = NULL;
-    if (!equals || equals == assignment || strchr(assignment, ';'))
-        return usage("--set wants KEY=VALUE, not", assignment);
-    if (asprintf(&joined, "%s%s%s", options->set ? options->set : "", options->set ? ";" : "",
-                 assignment) < 0) {
-        say("out of memory");
-        return STATUS_FAILED;
-    }
-    free(options->set);
-    options->set = joined;
-    return -1;
 }
 
 static int add_fail_on(struct run_options *options, const char *word)
@@ -134,17 +99,6 @@ static int take_engine(const char *engine)
 static int take_option(struct run_options *options, int option)
 {
     switch (option) {
-    case OPTION_AUDIT:
-        options->mode = MODE_AUDIT;
-        return -1;
-    case OPTION_ENFORCE:
-        options->mode = MODE_ENFORCE;
-        return -1;
-    case OPTION_POLICY:
-        options->policy = optarg;
-        return -1;
-    case OPTION_SET:
-        return add_set(options, optarg);
     case OPTION_LOG:
         options->log = optarg;
         if (!*optarg || strcmp(optarg, "-") == 0) /* standard output belongs to the program */
@@ -161,28 +115,16 @@ static int take_option(struct run_options *options, int option)
         return add_fail_on(options, optarg);
     case OPTION_VERIFY:
         return usage_error(STATUS_FAILED, "run", "--verify is not in this version");
-    case OPTION_COLOR:
-        if (color_parse(optarg, &options->color))
-            return -1;
-        return usage("--color must be auto, always or never, not", optarg);
-    case 'q':
-        options->quiet = true;
-        return -1;
-    case OPTION_HELP:
-        fputs(help, stdout);
-        return 0;
-    case OPTION_VERSION:
-        return print_version();
     default:
-        fputs("Try 'softclose run --help'.\n", stderr);
-        return STATUS_FAILED;
+        return common_options_take(&options->common, option);
     }
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv)
 {
     int option;
-    *options = (struct run_options){.mode = MODE_AUDIT};
+    *options = (struct run_options){
+        .common = {.command = "run", .help = help, .bad_usage = STATUS_FAILED, .mode = MODE_AUDIT}};
     argv[0] = (char *)"softclose run"; /* how getopt signs its messages */
     while ((option = getopt_long(argc, argv, "+q", options_known, NULL)) != -1) {
         int status = take_option(options, option);
@@ -197,77 +139,33 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
 
 void run_options_free(struct run_options *options)
 {
-    free(options->set);
-    options->set = NULL;
+    common_options_free(&options->common);
 }
 
 /* --- the policy --- */
 
-static void say_policy_error(void *context, const char *file, int line, const char *message)
+/* A variable that the library will read; empty is unset. */
+static const char *variable(const char *name)
 {
-    (void)context;
-    if (line > 0)
-        say("%s:%d: %s", file, line, message);
-    else
-        say("%s: %s", file, message);
-}
-
-static char *read_whole(const char *path, size_t *length)
-{
-    char *text = NULL;
-    size_t room = 0;
-    FILE *file = fopen(path, "re");
-    *length = 0;
-    if (!file)
-        return NULL;
-    do {
-        if (*length == room) {
-            room = room ? 2 * room : 1 << 16;
-            char *grown = realloc(text, room);
-            if (!grown)
-                break;
-            text = grown;
-        }
-        *length += fread(text + *length, 1, room - *length, file);
-    } while (*length == room && room < 1 << 24); /* no policy is 16 MiB long */
-    if (ferror(file)) {
-        int error = errno;
-        free(text);
-        text = NULL;
-        errno = error;
-    }
-    fclose(file);
-    return text;
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
 }
 
 bool run_options_check_policy(const struct run_options *options)
 {
-    const struct policy *policy = policy_builtin(options->mode);
-    char *text = NULL;
-    void *parsed = NULL;
-    void *changed = NULL;
-    size_t length;
-    if (options->policy) {
-        text = read_whole(options->policy, &length);
-        if (!text) {
-            say("cannot read the policy %s: %s", options->policy, strerror(errno));
-            return false;
-        }
-        size_t size = policy_memory_needed(length);
-        parsed = malloc(size);
-        policy = parsed ? policy_parse(parsed, size, options->mode, options->policy, text, length,
-                                       say_policy_error, NULL)
-                        : NULL;
-    }
-    if (policy && options->set) {
-        size_t size = policy_memory_needed(strlen(options->set));
-        changed = malloc(size);
-        policy = changed ? policy_override(changed, size, policy, "--set", options->set,
-                                           say_policy_error, NULL)
-                         : NULL;
-    }
-    free(changed);
-    free(parsed);
-    free(text);
-    return policy != NULL;
+    struct policy_file file;
+    bool good = policy_file_read(
+        &file,
+        &(struct policy_wanted){
+            .path = options->common.policy ? options->common.policy : variable("SOFTCLOSE_POLICY"),
+            .set = options->common.set ? options->common.set : variable("SOFTCLOSE_SET"),
+            .set_name = options->common.set ? "--set" : "SOFTCLOSE_SET",
+            .mode = options->common.mode,
+            .prefix = "softclose: ",
+            .only_regular = true,
+        });
+    if (good && file.exposed)
+        say_exposed("policy", file.name);
+    policy_file_free(&file);
+    return good;
 }

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy/policy.h"
-#include "talk.h"
+#include "common_options.h"
 
 enum { FAIL_ON_MAX = 32 };
 
@@ -17,14 +16,11 @@ struct fail_on {
 };
 
 struct run_options {
-    enum policy_mode mode;
-    const char *policy; /* NULL = not given */
-    char *set;          /* joined with ';', NULL = not given */
-    const char *log;    /* NULL = not given */
+    struct common_options common;
+    const char *log; /* NULL = not given */
     struct fail_on fail_on[FAIL_ON_MAX];
     int fail_on_count;
-    enum color_when color;
-    bool report, quiet;
+    bool report;
     char **program; /* the program and its arguments */
 };
 

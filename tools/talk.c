@@ -71,15 +71,26 @@ char *human_bytes(uint64_t bytes, char text[HUMAN_BYTES_SIZE])
     return text;
 }
 
+/* The length of the control character at `at`, 0 when it is none. U+0080 to U+009F are, too, as C2
+ * 80 to C2 9F in UTF-8. */
+static size_t control_length(const unsigned char *at)
+{
+    if (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+        return 2;
+    return *at < 0x20 || *at == 0x7f ? 1 : 0;
+}
+
 void print_clean(FILE *stream, const char *text)
 {
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        /* U+0080 to U+009F are control characters too, as C2 80 to C2 9F in UTF-8. */
-        if (*at == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) {
+    const char *start = text;
+    while (*text) {
+        size_t control = control_length((const unsigned char *)text);
+        if (control > 0) {
+            fwrite(start, 1, (size_t)(text - start), stream);
             fputc('?', stream);
-            at++;
-        } else {
-            fputc(*at < 0x20 || *at == 0x7f ? '?' : *at, stream);
+            start = text + control;
         }
+        text += control > 0 ? control : 1;
     }
+    fwrite(start, 1, (size_t)(text - start), stream);
 }

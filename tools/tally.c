@@ -134,7 +134,7 @@ static struct under_mode *mode_of(struct tally *tally, const struct process *pro
 {
     bool enforces = process->enforces;
     if (!process->announced)
-        enforces = !event->would && event->action && strcmp(event->action, "pass") != 0;
+        enforces = event->action && strcmp(event->action, "pass") != 0;
     return &tally->mode[enforces ? UNDER_ENFORCE : UNDER_AUDIT];
 }
 
@@ -163,10 +163,11 @@ static void judge(struct tally *tally, const struct process *process, const stru
 
     part->outcome = outcome < 0 ? OUTCOME_UNKNOWN : outcome;
     part->curable =
-        bad && cause >= 0 && repairs_cure((enum outcome)outcome, (enum cause)cause, actions);
+        bad && cause >= 0 && repairs_cure(event, (enum outcome)outcome, (enum cause)cause, actions);
     part->repaired = enforces && part->curable;
     if (actions != ACTION_PASS)
-        part->places[0] = call_counts(&mode->actions, event, words);
+        part->places[0] =
+            call_counts(&mode->actions, event, enforces ? repairs_done(event, reason) : words);
     if (bad && !part->curable && event->kind != EVENT_LINGER)
         part->places[1] =
             call_counts(&mode->reasons, event, repairs_reason(event, actions, enforces, reason));
@@ -225,19 +226,10 @@ static void add_shutdown(struct tally *tally, struct process *process, const str
     }
 }
 
-int drain_result_from(const char *word)
-{
-    static const char *const words[DRAIN_RESULTS - 1] = {"eof",     "idle", "total", "bytes",
-                                                         "evicted", "exit", "error"};
-    int at = 0;
-    while (at < DRAIN_RESULTS - 1 && strcmp(word, words[at]) != 0)
-        at++;
-    return at;
-}
-
 static void add_drain(struct tally *tally, const struct event *event)
 {
-    struct drains *drains = &tally->drains[drain_result_from(or_empty(event->result))];
+    int result = event->result ? drain_result_from(event->result) : -1;
+    struct drains *drains = &tally->drains[result < 0 ? RESULT_OTHER : result];
     drains->count++;
     drains->drained += positive(event->drained);
     drains->unacked += positive(event->unacked);

@@ -58,8 +58,8 @@ struct under_mode {
     struct table actions, reasons;
 };
 
-/* Drains by result, in the order of report_repairs.c; the last one: a result that is not known. */
-enum { DRAIN_RESULTS = 8 };
+/* A drain has ended: DRAIN_UNDER_WAY stands for a result that this softclose does not know. */
+enum { RESULT_OTHER = DRAIN_UNDER_WAY };
 
 struct drains {
     uint64_t count, drained, unacked, longest; /* bytes, bytes, ms */
@@ -72,7 +72,7 @@ struct tally {
     struct table sites, peers, programs, causes; /* causes: "outcome cause" */
     struct table notes;                          /* only counts.closes; "code text" */
     struct under_mode mode[MODES];
-    struct drains drains[DRAIN_RESULTS];
+    struct drains drains[DRAIN_RESULT_COUNT];
     uint64_t drained;       /* bytes, as the summaries say: drained inline, too */
     uint64_t already_reset; /* closes of dead connections, as the summaries say */
     struct counts total;
@@ -101,10 +101,6 @@ void tally_event(struct tally *tally, const struct event *event);
 void tally_finish(struct tally *tally);
 
 void tally_free(struct tally *tally);
-
-/* The place of a drain's result in tally.drains. */
-enum { RESULT_EOF, RESULT_ERROR = DRAIN_RESULTS - 2, RESULT_OTHER };
-int drain_result_from(const char *word);
 
 /* Drains that ended by a limit. */
 uint64_t drains_given_up(const struct tally *tally);

@@ -6,27 +6,36 @@
 #include <pthread.h>
 
 #include "shim/entry/entry.h"
+#include "shim/holders.h"
 #include "shim/own_fds.h"
-#include "shim/procfs.h"
 #include "shim/raw.h"
+
+/* Apart, so that close() of what is no socket saves no registers and takes no stack. */
+static __attribute__((noinline)) int close_socket(int fd, void *caller)
+{
+    struct closing closing;
+    int cancel;
+
+    if (own_fds_is(fd) && start_enter()) {
+        errno = EBADF; /* as it would be without softclose */
+        return -1;
+    }
+    /* close() is a cancellation point: a cancel that waits already acts before anything is done,
+     * and none comes between the decision, which counts this descriptor as gone, and the close. */
+    pthread_testcancel();
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    closing_begin(&closing, fd, "close", caller);
+    /* Repaired or not through the next close(): another library may count descriptors there. */
+    int result = closing_end(&closing, real.close(fd));
+    pthread_setcancelstate(cancel, NULL);
+    return result;
+}
 
 EXPORT int close(int fd)
 {
     if (!sockets_maybe(fd))
         return real.close(fd);
-    if (own_fds_is(fd) && start_enter()) {
-        errno = EBADF; /* as it would be without softclose */
-        return -1;
-    }
-    struct closing closing;
-    /* close() is a cancellation point: a cancel that waits already acts before anything is done to
-     * the connection, and none comes between that and the close. */
-    if (observation_enforces())
-        pthread_testcancel();
-    closing_begin(&closing, fd, "close", CALLER);
-    bool acted = closing.active && closing.observation.taken != ACTION_PASS;
-    return closing_end(&closing,
-                       acted ? (int)raw_to_errno(raw_call(SYS_close, fd)) : real.close(fd));
+    return close_socket(fd, CALLER);
 }
 
 /* The next descriptor that is in the way of one call for the whole range, or -1. */
@@ -66,14 +75,28 @@ static int close_pieces(unsigned first, unsigned last, int flags, close_span *ca
 int entry_close_range(unsigned first, unsigned last, int flags, typeof(close_range) *call,
                       void *caller)
 {
-    /* With CLOSE_RANGE_CLOEXEC nothing is closed now; what is wrong is for the kernel to say. */
-    if (!start_maybe() || first > last || (flags & ~(int)CLOSE_RANGE_UNSHARE) != 0 ||
-        !start_enter())
+    bool unshares = (flags & (int)CLOSE_RANGE_UNSHARE) != 0;
+    bool closes = (flags & (int)CLOSE_RANGE_CLOEXEC) == 0; /* otherwise an exec will */
+    int others = flags & ~(int)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC);
+
+    /* What is wrong is for the kernel to say. */
+    if (!start_maybe() || first > last || others != 0 || !(closes || unshares) || !start_enter())
         return call(first, last, flags);
-    /* With CLOSE_RANGE_UNSHARE only this thread's copies go: the others hold them on. */
-    if ((flags & (int)CLOSE_RANGE_UNSHARE) != 0 && procfs_threads() != 1)
+    /* This thread gets copies of its own, and only they go: the others hold them on. */
+    bool splits = unshares && !holders_one_thread();
+    if (splits) {
+        holders_splitting(1); /* until what another thread has just been given is marked, too */
         sockets_each(entry_shared_for_good, NULL);
-    return close_pieces(first, last, flags, call, "close_range", caller);
+    }
+    int result = closes ? close_pieces(first, last, flags, call, "close_range", caller)
+                        : call(first, last, flags);
+    int error = errno;
+    if (splits) {
+        sockets_each(entry_shared_for_good, NULL);
+        holders_splitting(-1);
+    }
+    errno = error;
+    return result;
 }
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)

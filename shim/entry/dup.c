@@ -1,23 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /* dup(2), dup2(2), dup3(2), fcntl(2) with F_DUPFD and F_DUPFD_CLOEXEC. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 
 #include "shim/entry/entry.h"
+#include "shim/holders.h"
 #include "shim/own_fds.h"
 #include "shim/raw.h"
 
-static int copied(int from, int to)
+uint64_t entry_copying(int from)
 {
+    return sockets_maybe(from) && start_enter() ? holders_copying(from) : 0;
+}
+
+int entry_copied(uint64_t copying, int from, int to)
+{
+    int error = errno;
+
     if (to >= 0 && sockets_maybe(from))
         tracking_copied(from, to);
+    if (copying != 0)
+        holders_copied(copying);
+    errno = error;
     return to;
+}
+
+bool entry_not_open(int fd)
+{
+    if (!sockets_maybe(fd) || !own_fds_is(fd) || !start_enter())
+        return false;
+    errno = EBADF;
+    return true;
 }
 
 EXPORT int dup(int fd)
 {
-    return copied(fd, REAL(dup)(fd));
+    if (entry_not_open(fd))
+        return -1;
+    uint64_t copying = entry_copying(fd);
+    return entry_copied(copying, fd, REAL(dup)(fd));
 }
 
 bool entry_replaces(int from, int to)
@@ -39,26 +62,36 @@ static void make_way(struct closing *closing, int to, const char *via, void *cal
 
 EXPORT int dup2(int from, int to)
 {
-    if (!sockets_maybe(to) || !entry_replaces(from, to))
-        return copied(from, real.dup2(from, to));
+    if (entry_not_open(from))
+        return -1;
     struct closing closing;
+    uint64_t copying = entry_copying(from);
+    if (!sockets_maybe(to) || !entry_replaces(from, to))
+        return entry_copied(copying, from, real.dup2(from, to));
     make_way(&closing, to, "dup2", CALLER);
-    return copied(from, closing_end_if_gone(&closing, real.dup2(from, to)));
+    return entry_copied(copying, from, closing_end_if_gone(&closing, real.dup2(from, to)));
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
-    if (!sockets_maybe(to) || (flags & ~O_CLOEXEC) != 0 || !entry_replaces(from, to))
-        return copied(from, REAL(dup3)(from, to, flags));
+    if ((flags & ~O_CLOEXEC) == 0 && from != to && entry_not_open(from))
+        return -1; /* wrong flags and equal numbers are found first: EINVAL */
     struct closing closing;
+    uint64_t copying = entry_copying(from);
+    if (!sockets_maybe(to) || (flags & ~O_CLOEXEC) != 0 || !entry_replaces(from, to))
+        return entry_copied(copying, from, REAL(dup3)(from, to, flags));
     make_way(&closing, to, "dup3", CALLER);
-    return copied(from, closing_end_if_gone(&closing, REAL(dup3)(from, to, flags)));
+    return entry_copied(copying, from, closing_end_if_gone(&closing, REAL(dup3)(from, to, flags)));
 }
 
 static int control(fcntl_function *call, int fd, int command, void *argument)
 {
-    int result = call(fd, command, argument);
-    return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? copied(fd, result) : result;
+    if (entry_not_open(fd))
+        return -1;
+    if (command != F_DUPFD && command != F_DUPFD_CLOEXEC)
+        return call(fd, command, argument);
+    uint64_t copying = entry_copying(fd);
+    return entry_copied(copying, fd, call(fd, command, argument));
 }
 
 EXPORT int fcntl(int fd, int command, ...)

@@ -20,6 +20,15 @@
  * that fails. Two system calls. */
 bool entry_replaces(int from, int to);
 
+/* Around what makes a copy of a descriptor, whatever that returns: the copy is counted, or, when a
+ * signal handler leaves it in between, the socket has a holder more for good. */
+uint64_t entry_copying(int from);
+int entry_copied(uint64_t copying, int from, int to);
+
+/* Is it a number of softclose's, which the program has not opened? Sets errno to EBADF, as close()
+ * of it does. */
+bool entry_not_open(int fd);
+
 /*
  * The logic of wrappers that syscall(2) shares. `call` is the last step: the next function of that
  * name, or the system call itself; never an exported name, which another preloaded library may have
@@ -40,7 +49,9 @@ int entry_setns(int fd, int type, typeof(setns) *call);
 int entry_epoll_made(int fd);
 void entry_shared_for_good(struct socket *socket, void *unused);
 void entry_sent(const struct msghdr *message);
-void entry_received(const struct msghdr *message, int flags);
+void entry_received(const struct msghdr *message);
+int entry_sent_many(struct mmsghdr *messages, int sent);
+int entry_received_many(struct mmsghdr *messages, int received);
 
 /* Who called the program's function of libc: the innermost site of an event. */
 #define CALLER __builtin_return_address(0)

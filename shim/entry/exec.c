@@ -2,6 +2,7 @@
 /* The exec family. They return only when they failed. */
 #include <alloca.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,14 +10,13 @@
 #include "shim/coverage.h"
 #include "shim/ending.h"
 #include "shim/entry/entry.h"
+#include "shim/raw.h"
 
-extern char **environ;
-
-static void before(const char *path, char *const *environment, void *caller)
+static void before(const struct exec_call *call, void *caller)
 {
     int error = errno;
     if (start_maybe())
-        ending_exec(path, environment, caller);
+        ending_exec(call, caller);
     errno = error;
 }
 
@@ -29,49 +29,76 @@ static int failed(int result)
     return result;
 }
 
-/* A name that is searched for is known by its name only when it cannot be found. */
-static void before_search(const char *name, char *const *environment, void *caller)
+static void before_path(const char *path, char *const *arguments, char *const *environment,
+                        void *caller)
 {
-    char path[512]; /* not PATH_MAX: this may run on a small stack */
-    bool found = start_maybe() && name != NULL &&
-                 coverage_find(name, getenv("PATH"), path, sizeof path) == 0;
-    before(found ? path : name, environment, caller);
+    before(&(struct exec_call){.directory = AT_FDCWD,
+                               .path = path,
+                               .arguments = arguments,
+                               .environment = environment},
+           caller);
+}
+
+static void before_search(const char *name, char *const *arguments, char *const *environment,
+                          void *caller)
+{
+    char path[EXEC_PATH];
+    /* What is not found is not executed: a bare name that lies in the working directory neither. */
+    if (!start_maybe() || name == NULL || !raw_readable(name, 1) ||
+        coverage_find(name, getenv("PATH"), path, sizeof path) != 0)
+        return;
+    before(&(struct exec_call){.directory = AT_FDCWD,
+                               .path = path,
+                               .arguments = arguments,
+                               .environment = environment,
+                               .by_shell = true},
+           caller);
 }
 
 EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
-    before(path, environment, CALLER);
+    before_path(path, arguments, environment, CALLER);
     return failed(REAL(execve)(path, arguments, environment));
 }
 
 EXPORT int execv(const char *path, char *const arguments[])
 {
-    before(path, environ, CALLER);
+    before_path(path, arguments, environ, CALLER);
     return failed(REAL(execv)(path, arguments));
 }
 
 EXPORT int execvp(const char *name, char *const arguments[])
 {
-    before_search(name, environ, CALLER);
+    before_search(name, arguments, environ, CALLER);
     return failed(REAL(execvp)(name, arguments));
 }
 
 EXPORT int execvpe(const char *name, char *const arguments[], char *const environment[])
 {
-    before_search(name, environment, CALLER);
+    before_search(name, arguments, environment, CALLER);
     return failed(REAL(execvpe)(name, arguments, environment));
 }
 
 EXPORT int execveat(int directory, const char *path, char *const arguments[],
                     char *const environment[], int flags)
 {
-    before(path != NULL && path[0] == '/' ? path : NULL, environment, CALLER);
+    before(&(struct exec_call){.directory = directory,
+                               .path = path,
+                               .arguments = arguments,
+                               .environment = environment,
+                               .flags = flags},
+           CALLER);
     return failed(REAL(execveat)(directory, path, arguments, environment, flags));
 }
 
 EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
 {
-    before(NULL, environment, CALLER);
+    before(&(struct exec_call){.directory = fd,
+                               .path = "",
+                               .arguments = arguments,
+                               .environment = environment,
+                               .flags = AT_EMPTY_PATH},
+           CALLER);
     return failed(REAL(fexecve)(fd, arguments, environment));
 }
 
@@ -98,7 +125,7 @@ EXPORT int execl(const char *path, const char *first, ...)
     va_start(list, first);
     COLLECT(arguments, first, list);
     va_end(list);
-    before(path, environ, CALLER);
+    before_path(path, arguments, environ, CALLER);
     return failed(REAL(execv)(path, arguments));
 }
 
@@ -109,7 +136,7 @@ EXPORT int execlp(const char *name, const char *first, ...)
     va_start(list, first);
     COLLECT(arguments, first, list);
     va_end(list);
-    before_search(name, environ, CALLER);
+    before_search(name, arguments, environ, CALLER);
     return failed(REAL(execvp)(name, arguments));
 }
 
@@ -121,6 +148,6 @@ EXPORT int execle(const char *path, const char *first, ...)
     COLLECT(arguments, first, list);
     environment = va_arg(list, char **);
     va_end(list);
-    before(path, environment, CALLER);
+    before_path(path, arguments, environment, CALLER);
     return failed(REAL(execve)(path, arguments, environment));
 }

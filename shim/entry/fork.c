@@ -12,6 +12,7 @@
 #include "shim/ending.h"
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
+#include "shim/process.h"
 
 EXPORT pid_t fork(void)
 {
@@ -66,11 +67,20 @@ EXPORT int daemon(int nochdir, int noclose)
         return REAL(daemon)(nochdir, noclose);
     /* Within libc the parent ends and, in the child, /dev/null goes over 0, 1 and 2. */
     struct closing closing[3];
-    for (int fd = 0; fd < 3 && !noclose; fd++)
+    /* From the highest: the addresses of closes that are one within the other go down, see
+     * under_way_begin(). */
+    for (int fd = 2; fd >= 0 && !noclose; fd--)
         closing_begin(&closing[fd], fd, "dup2", CALLER);
+    int before = errno;
+    pid_t parent = process_pid();
+    errno = 0; /* tells a fork within that has failed */
     ending_daemon();
     int result = REAL(daemon)(nochdir, noclose);
     ending_daemon_done();
+    if (result < 0 && process_pid() == parent)
+        start_forked(-1); /* it returns here only when there is no child */
+    if (errno == 0)
+        errno = before;
     for (int fd = 0; fd < 3 && !noclose; fd++)
         closing_end_if_gone(&closing[fd], result);
     return result;

@@ -16,10 +16,10 @@ void entry_sent(const struct msghdr *message)
         tracking_message_sent(message);
 }
 
-void entry_received(const struct msghdr *message, int flags)
+void entry_received(const struct msghdr *message)
 {
     if (carries(message))
-        tracking_message_received(message, (flags & MSG_PEEK) != 0);
+        tracking_message_received(message);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
@@ -34,23 +34,32 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     ssize_t result = REAL(recvmsg)(fd, message, flags);
     if (result >= 0)
-        entry_received(message, flags);
+        entry_received(message);
     return result;
 }
 
-EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+/* As many as were sent or received; returned, with errno as it was. */
+int entry_sent_many(struct mmsghdr *messages, int sent)
 {
-    int sent = REAL(sendmmsg)(fd, messages, count, flags);
     for (int i = 0; i < sent && start_maybe(); i++)
         entry_sent(&messages[i].msg_hdr);
     return sent;
 }
 
+int entry_received_many(struct mmsghdr *messages, int received)
+{
+    for (int i = 0; i < received && start_maybe(); i++)
+        entry_received(&messages[i].msg_hdr);
+    return received;
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    return entry_sent_many(messages, REAL(sendmmsg)(fd, messages, count, flags));
+}
+
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
                     struct timespec *timeout)
 {
-    int received = REAL(recvmmsg)(fd, messages, count, flags, timeout);
-    for (int i = 0; i < received && start_maybe(); i++)
-        entry_received(&messages[i].msg_hdr, flags);
-    return received;
+    return entry_received_many(messages, REAL(recvmmsg)(fd, messages, count, flags, timeout));
 }

@@ -6,6 +6,7 @@
 
 #include "shim/entry/entry.h"
 #include "shim/facts.h"
+#include "shim/linger.h"
 #include "shim/raw.h"
 #include "shim/repair.h"
 
@@ -51,7 +52,8 @@ int entry_shutdown(int fd, int how, typeof(shutdown) *call, void *caller)
     if (!sockets_maybe(fd) || how < SHUT_RD || how > SHUT_RDWR || !start_enter() ||
         !observation_identify(&observation, fd))
         return call(fd, how);
-    observation_decide(&observation, OP_SHUTDOWN, (enum shut)(how + 1), 0, false, caller);
+    observation_decide(&observation,
+                       (struct question){.op = OP_SHUTDOWN, .how = (enum shut)(how + 1)}, caller);
     bool softened = repair_shutdown(&observation);
     return shutdown_end(&observation, softened ? 0 : call(fd, how));
 }
@@ -61,19 +63,11 @@ EXPORT int shutdown(int fd, int how)
     return entry_shutdown(fd, how, REAL(shutdown), CALLER);
 }
 
-static void linger_asked(struct socket *socket, void *context)
-{
-    socket->linger_zero = *(const bool *)context;
-}
-
 /* The kernel has the program's value, or the program was told that it has. */
 static int linger_end(const struct observation *observation, int result)
 {
     int error = errno;
-    bool forbidden = observation->taken == ACTION_LINGER_OFF;
 
-    if (result == 0)
-        sockets_update(observation->socket.id, linger_asked, &forbidden);
     observation_tell(observation, result < 0 ? error : 0);
     errno = error;
     return result;
@@ -87,14 +81,12 @@ static bool is_zero_linger(const void *value, socklen_t length)
 }
 
 /* Another value than {on, 0}: what was asked for before no longer counts. */
-static int linger_replaced(int fd, int result)
+static int linger_other(int fd, int result)
 {
-    struct socket socket;
-    bool forbidden = false;
     int error = errno;
 
-    if (result == 0 && start_enter() && sockets_find(fd, &socket) && socket.linger_zero)
-        sockets_update(socket.id, linger_asked, &forbidden);
+    if (result == 0 && start_enter())
+        linger_replaced(fd);
     errno = error;
     return result;
 }
@@ -108,8 +100,8 @@ int entry_setsockopt(int fd, int level, int name, const void *value, socklen_t l
     if (!sockets_maybe(fd) || level != SOL_SOCKET || name != SO_LINGER)
         return call(fd, level, name, value, length);
     if (!is_zero_linger(value, length) || !start_enter() || !observation_identify(&observation, fd))
-        return linger_replaced(fd, call(fd, level, name, value, length));
-    observation_decide(&observation, OP_LINGER, SHUT_NONE, 0, false, caller);
+        return linger_other(fd, call(fd, level, name, value, length));
+    observation_decide(&observation, (struct question){.op = OP_LINGER}, caller);
     if (!repair_linger(&observation, &error))
         return linger_end(&observation, call(fd, level, name, value, length));
     errno = error == 0 ? errno : error;
@@ -126,11 +118,10 @@ int entry_getsockopt(int fd, int level, int name, void *value, socklen_t *length
                      typeof(getsockopt) *call)
 {
     static const struct linger zero = {.l_onoff = 1, .l_linger = 0};
-    struct socket socket;
     int result = call(fd, level, name, value, length);
 
     if (result == 0 && level == SOL_SOCKET && name == SO_LINGER && sockets_maybe(fd) &&
-        start_enter() && sockets_find(fd, &socket) && socket.linger_zero)
+        start_enter() && linger_withheld(fd))
         memcpy(value, &zero, *length < sizeof zero ? *length : sizeof zero);
     return result;
 }

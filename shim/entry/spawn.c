@@ -10,8 +10,6 @@
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
 
-extern char **environ;
-
 typedef int spawn_function(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const arguments[],
                            char *const environment[]);
@@ -53,12 +51,19 @@ static int spawn(spawn_function *call, pid_t *pid, const char *path,
     __asm__(".symver new_" #name ", " #name "@@GLIBC_2.15");                                       \
     __asm__(".symver old_" #name ", " #name "@" OLD_VERSION);                                      \
     spawn_function new_##name, old_##name;                                                         \
+    static spawn_function *next_old_##name;                                                        \
+    /* At the start: programs call it where dlvsym(3) may not be called. */                        \
+    __attribute__((constructor(101))) static void find_old_##name(void)                            \
+    {                                                                                              \
+        if (next_old_##name == NULL)                                                               \
+            next_old_##name = (spawn_function *)dlvsym(RTLD_NEXT, #name, OLD_VERSION);             \
+    }                                                                                              \
     EXPORT int old_##name(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, \
                           const posix_spawnattr_t *attributes, char *const arguments[],            \
                           char *const environment[])                                               \
     {                                                                                              \
-        return spawn((spawn_function *)dlvsym(RTLD_NEXT, #name, OLD_VERSION), pid, path, actions,  \
-                     attributes, arguments, environment);                                          \
+        find_old_##name(); /* before the start, from another library's constructor */              \
+        return spawn(next_old_##name, pid, path, actions, attributes, arguments, environment);     \
     }
 #else
 #define SPAWN_NAME(name) name

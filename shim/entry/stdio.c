@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams close their descriptor within libc: fclose(3), freopen(3). pclose(3) and fcloseall(3) are
- * passed on: a popen(3) stream is a pipe, and glibc's fcloseall() flushes and closes nothing. */
+/* Streams close their descriptor within libc: fclose(3), freopen(3). Not wrapped: pclose(3), whose
+ * stream is a pipe, and fcloseall(3), which in glibc flushes and closes nothing. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -14,13 +14,27 @@ static int number_of(FILE *stream)
     return fd;
 }
 
-/* What the program has written goes out before the half-close. A failure is for fclose() to say. */
-static bool flush_first(FILE *stream)
+/* What the program has written goes out before the half-close. Returns the error, 0 = none. */
+static int flush_first(FILE *stream)
 {
-    int error = errno;
-    bool flushed = !observation_enforces() || fflush(stream) == 0;
+    int error = errno, failed = 0;
+
+    if (observation_enforces() && fflush(stream) != 0)
+        failed = errno;
     errno = error;
-    return flushed;
+    return failed;
+}
+
+/* glibc throws away what could not be written: the flush within fclose() finds nothing to fail on,
+ * so ours is the one to tell of. */
+static int close_flushed(FILE *stream, int failed)
+{
+    int result = REAL(fclose)(stream);
+
+    if (failed == 0 || result != 0)
+        return result;
+    errno = failed;
+    return EOF;
 }
 
 EXPORT int fclose(FILE *stream)
@@ -29,9 +43,9 @@ EXPORT int fclose(FILE *stream)
     if (fd < 0 || !sockets_maybe(fd))
         return REAL(fclose)(stream);
     struct closing closing;
-    closing.observe_only = !flush_first(stream);
-    closing_begin_stream(&closing, fd, "fclose", CALLER);
-    return closing_end_if_gone(&closing, REAL(fclose)(stream));
+    int failed = flush_first(stream);
+    closing_begin_stream(&closing, fd, "fclose", failed != 0, CALLER);
+    return closing_end_if_gone(&closing, close_flushed(stream, failed));
 }
 
 static FILE *reopen(typeof(freopen) *call, const char *path, const char *mode, FILE *stream,
@@ -41,8 +55,8 @@ static FILE *reopen(typeof(freopen) *call, const char *path, const char *mode, F
     if (fd < 0 || !sockets_maybe(fd))
         return call(path, mode, stream);
     struct closing closing;
-    closing.observe_only = !flush_first(stream);
-    closing_begin_stream(&closing, fd, "freopen", caller);
+    bool unflushed = flush_first(stream) != 0;
+    closing_begin_stream(&closing, fd, "freopen", unflushed, caller);
     FILE *result = call(path, mode, stream);
     closing_end_if_gone(&closing, result == NULL ? -1 : 0);
     return result;
@@ -56,14 +70,4 @@ EXPORT FILE *freopen(const char *path, const char *mode, FILE *stream)
 EXPORT FILE *freopen64(const char *path, const char *mode, FILE *stream)
 {
     return reopen(REAL(freopen64), path, mode, stream, CALLER);
-}
-
-EXPORT int fcloseall(void)
-{
-    return REAL(fcloseall)();
-}
-
-EXPORT int pclose(FILE *stream)
-{
-    return REAL(pclose)(stream);
 }

@@ -18,6 +18,7 @@
 #include "shim/holders.h"
 #include "shim/own_fds.h"
 #include "shim/raw.h"
+#include "shim/rings.h"
 
 struct words {
     long a, b, c, d, e, f;
@@ -43,25 +44,27 @@ static long close_word(long number, const struct words *w, void *caller)
     return closing_end(&closing, (int)pass(number, w));
 }
 
+static long copy(long number, const struct words *w)
+{
+    uint64_t copying = entry_copying((int)w->a);
+    return entry_copied(copying, (int)w->a, (int)pass(number, w));
+}
+
 static long dup_onto(long number, const struct words *w, void *caller)
 {
     struct closing closing;
-    int to = (int)w->b;
+    int from = (int)w->a, to = (int)w->b;
+    bool valid = number != SYS_dup3 || ((w->c & ~(long)O_CLOEXEC) == 0 && w->a != w->b);
 
-    if (!sockets_maybe(to) || !entry_replaces((int)w->a, to) ||
-        (number == SYS_dup3 && (w->c & ~(long)O_CLOEXEC) != 0))
-        return pass(number, w);
+    if (valid && entry_not_open(from))
+        return -1;
+    if (!sockets_maybe(to) || !entry_replaces(from, to) || !valid)
+        return copy(number, w);
+    uint64_t copying = entry_copying(from);
     if (own_fds_is(to) && start_enter())
         own_fds_yield(to);
     closing_begin(&closing, to, "syscall", caller);
-    return closing_end_if_gone(&closing, (int)pass(number, w));
-}
-
-static long copied(const struct words *w, long to)
-{
-    if (to >= 0 && sockets_maybe((int)w->a))
-        tracking_copied((int)w->a, (int)to);
-    return to;
+    return entry_copied(copying, from, closing_end_if_gone(&closing, (int)pass(number, w)));
 }
 
 /* The system calls themselves, in the shape of libc's functions. */
@@ -197,9 +200,60 @@ static long filter(long number, const struct words *w)
     return result;
 }
 
+/* Calls after which a descriptor is there, or on its way to another process. */
+static bool made_or_sent(long number, const struct words *w, long *result)
+{
+    uint32_t births = tracking_births();
+
+    switch (number) {
+#ifdef SYS_epoll_create
+    case SYS_epoll_create:
+#endif
+    case SYS_epoll_create1:
+        *result = entry_epoll_made((int)pass(number, w));
+        return true;
+#ifdef SYS_accept
+    case SYS_accept:
+#endif
+    case SYS_accept4:
+        *result = pass(number, w);
+        if (*result >= 0)
+            tracking_accepted((int)w->a, NULL, (int)*result, NULL, 0, births);
+        return true;
+    case SYS_sendmsg:
+        *result = pass(number, w);
+        if (*result >= 0)
+            entry_sent((const struct msghdr *)w->b);
+        return true;
+    case SYS_recvmsg:
+        *result = pass(number, w);
+        if (*result >= 0)
+            entry_received((const struct msghdr *)w->b);
+        return true;
+    case SYS_sendmmsg:
+        *result = entry_sent_many((struct mmsghdr *)w->b, (int)pass(number, w));
+        return true;
+    case SYS_recvmmsg:
+        *result = entry_received_many((struct mmsghdr *)w->b, (int)pass(number, w));
+        return true;
+    case SYS_io_uring_setup:
+        *result = pass(number, w);
+        if (*result >= 0 && start_enter())
+            rings_made();
+        return true;
+    case SYS_pidfd_getfd:
+        *result = pass(number, w);
+        if (*result >= 0)
+            tracking_received((int)*result);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static long observed(long number, const struct words *w, void *caller)
 {
-    uint32_t births;
+    uint64_t flags = 0;
     long result;
 
     switch (number) {
@@ -209,56 +263,35 @@ static long observed(long number, const struct words *w, void *caller)
     case SYS_dup2:
 #endif
     case SYS_dup3:
-        return copied(w, dup_onto(number, w, caller));
+        return dup_onto(number, w, caller);
     case SYS_dup:
-        return copied(w, pass(number, w));
+        return entry_not_open((int)w->a) ? -1 : copy(number, w);
     case SYS_fcntl:
-        result = pass(number, w);
-        return w->b == F_DUPFD || w->b == F_DUPFD_CLOEXEC ? copied(w, result) : result;
-#ifdef SYS_epoll_create
-    case SYS_epoll_create:
-#endif
-    case SYS_epoll_create1:
-        return entry_epoll_made((int)pass(number, w));
-#ifdef SYS_accept
-    case SYS_accept:
-#endif
-    case SYS_accept4:
-        births = tracking_births();
-        result = pass(number, w);
-        if (result >= 0)
-            tracking_accepted((int)w->a, (int)result, NULL, 0, births);
-        return result;
-    case SYS_sendmsg:
-        result = pass(number, w);
-        if (result >= 0)
-            entry_sent((const struct msghdr *)w->b);
-        return result;
-    case SYS_recvmsg:
-        result = pass(number, w);
-        if (result >= 0)
-            entry_received((const struct msghdr *)w->b, (int)w->c);
-        return result;
-    case SYS_pidfd_getfd:
-        result = pass(number, w);
-        if (result >= 0)
-            tracking_received((int)result);
-        return result;
+        if (entry_not_open((int)w->a))
+            return -1;
+        return w->b == F_DUPFD || w->b == F_DUPFD_CLOEXEC ? copy(number, w) : pass(number, w);
     case SYS_exit_group:
         ending_exit(caller);
+        ending_yield();
         return pass(number, w);
     case SYS_seccomp:
         return filter(number, w);
     case SYS_clone:
         return cloned(number, w, (uint64_t)w->a);
     case SYS_clone3:
-        return cloned(number, w, w->a == 0 ? 0 : *(const uint64_t *)w->a);
+        return cloned(number, w, raw_copy(&flags, (const void *)w->a, sizeof flags) ? flags : 0);
 #ifdef SYS_fork
     case SYS_fork:
         return cloned(number, w, 0);
 #endif
+#ifdef SYS_vfork
+    case SYS_vfork:
+        return cloned(number, w, CLONE_VM | CLONE_VFORK);
+#endif
     default:
-        return wrapped(number, w, &result, caller) ? result : pass(number, w);
+        if (made_or_sent(number, w, &result) || wrapped(number, w, &result, caller))
+            return result;
+        return pass(number, w);
     }
 }
 

@@ -27,6 +27,7 @@ my ($client, $server) = connection();
 syswrite($client, 'x' x 1000) == 1000 or die "write: $!";
 readable($server);
 close($server) or die "close: $!";
+readable($client); # the reset has come
 close($client);
 
 ($client, $server) = connection();
@@ -41,5 +42,6 @@ if (@ARGV) {
     ($client, $server) = connection();
     setsockopt($server, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)) or die "setsockopt: $!";
     close($server) or die "close: $!";
+    readable($client);
     close($client);
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ends WAY ADDRESS CONNECTIONS: answers so many connections without reading their requests, prints
- * "ready", and comes to its end: when it is sent SIGTERM (handler, default), or when its standard
- * input ends (return, exit, _exit, quick_exit, exec).
+ * "ready", and comes to its end: when it is sent SIGTERM (handler: _exit() within it; flag: return
+ * from main after it; default: dies; restored: dies, having had a handler for a while), or when its
+ * standard input ends (return, exit, _exit, _Exit, quick_exit, exec, abort; exit-thread: exit() by
+ * another thread; pthread_exit: main as the last thread; pthread_exit-first: another one after it).
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +20,62 @@
 
 enum { ANSWER = 65536 };
 
-static void on_term(int number)
+static volatile sig_atomic_t told;
+
+static void leave(int number)
 {
     (void)number;
     _exit(7);
+}
+
+static void tell(int number)
+{
+    (void)number;
+    told = 1;
+}
+
+static void prepare(const char *way)
+{
+    struct sigaction action = {.sa_handler = tell}; /* read() is interrupted */
+
+    if (strcmp(way, "handler") == 0 || strcmp(way, "restored") == 0)
+        signal(SIGTERM, leave);
+    if (strcmp(way, "restored") == 0)
+        sysv_signal(SIGTERM, SIG_DFL);
+    if (strcmp(way, "flag") == 0)
+        sigaction(SIGTERM, &action, NULL);
+}
+
+static bool main_runs(void)
+{
+    char state = 'R';
+    FILE *file = fopen("/proc/self/stat", "re");
+
+    if (file == NULL || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        exit(1);
+    fclose(file);
+    return state != 'Z';
+}
+
+static void *in_thread(void *way)
+{
+    if (strcmp(way, "exit-thread") == 0)
+        exit(10);
+    /* The main thread ends first: it is a zombie then (pthread_exit(3)). */
+    while (main_runs())
+        usleep(1000);
+    return NULL;
+}
+
+static void end_with_thread(char *way)
+{
+    pthread_t thread;
+
+    if (strcmp(way, "pthread_exit") != 0 && pthread_create(&thread, NULL, in_thread, way) != 0)
+        exit(1);
+    if (strcmp(way, "exit-thread") == 0)
+        pthread_join(thread, NULL);
+    pthread_exit(NULL);
 }
 
 static void answer(int listener)
@@ -32,10 +88,10 @@ static void answer(int listener)
         exit(1);
 }
 
-static int end(const char *way)
+static int end(char *way)
 {
     char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0)
+    while (!told && read(STDIN_FILENO, &byte, 1) > 0)
         ;
     if (strcmp(way, "exit") == 0)
         exit(3);
@@ -45,6 +101,12 @@ static int end(const char *way)
         quick_exit(6);
     if (strcmp(way, "exec") == 0)
         execl("/bin/sh", "sh", "-c", "exit 8", (char *)NULL);
+    if (strcmp(way, "_Exit") == 0)
+        _Exit(9);
+    if (strcmp(way, "abort") == 0)
+        abort();
+    if (strstr(way, "thread") != NULL)
+        end_with_thread(way);
     return 5;
 }
 
@@ -56,8 +118,7 @@ int main(int argc, char **argv)
 
     if (argc != 4)
         return 2;
-    if (strcmp(argv[1], "handler") == 0)
-        signal(SIGTERM, on_term);
+    prepare(argv[1]);
     address.sin_addr.s_addr = inet_addr(argv[2]);
     if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 1024) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) != 0)

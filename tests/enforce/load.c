@@ -34,9 +34,9 @@ static struct {
 } options = {.connections = 10000};
 
 static struct server {
-    pid_t pid;
+    pid_t pid, forking;
     int input;
-    uint16_t port;
+    uint16_t port, forking_port;
 } server;
 
 static atomic_uint next, whole, broken;
@@ -64,7 +64,7 @@ static void become_server(const int in[2], const int out[2])
 static bool start_server(void)
 {
     int in[2], out[2];
-    char line[16] = "";
+    char line[40] = "", *rest = line;
 
     if (pipe(in) != 0 || pipe(out) != 0)
         return false;
@@ -76,7 +76,9 @@ static bool start_server(void)
     server.input = in[1];
     bool started = read(out[0], line, sizeof line - 1) > 0;
     close(out[0]);
-    server.port = (uint16_t)strtol(line, NULL, 10);
+    server.port = (uint16_t)strtol(rest, &rest, 10);
+    server.forking_port = (uint16_t)strtol(rest, &rest, 10);
+    server.forking = (pid_t)strtol(rest, &rest, 10);
     return started;
 }
 
@@ -89,12 +91,13 @@ static bool send_some(int fd, size_t size)
 /* One connection; how many bytes of the answer are missing. */
 static size_t converse(unsigned *seed)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(server.port),
-                                  .sin_addr.s_addr = inet_addr(options.address)};
     const struct load_request request = {.size = (uint32_t)rand_r(seed) % 300000,
                                          .delay_us = (uint32_t)rand_r(seed) % 3000,
                                          .road = (uint32_t)rand_r(seed) % LOAD_ROADS};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(request.road >= LOAD_BY_CHILD ? server.forking_port : server.port),
+        .sin_addr.s_addr = inet_addr(options.address)};
     size_t early = (size_t)rand_r(seed) % 3 * ((size_t)rand_r(seed) % 20000);
     size_t late = (size_t)rand_r(seed) % 20000, received = 0;
     struct timespec pause = {.tv_nsec = rand_r(seed) % 3000000};
@@ -135,7 +138,7 @@ static void *client(void *nothing)
     return nothing;
 }
 
-static unsigned descriptors_of(pid_t pid)
+static unsigned descriptors_of_one(pid_t pid)
 {
     char path[40];
     unsigned count = 0;
@@ -148,7 +151,12 @@ static unsigned descriptors_of(pid_t pid)
     return count;
 }
 
-static unsigned long resident_kib(pid_t pid)
+static unsigned descriptors(void)
+{
+    return descriptors_of_one(server.pid) + descriptors_of_one(server.forking);
+}
+
+static unsigned long resident_kib_of(pid_t pid)
 {
     char path[40], line[128];
     unsigned long kib = 0;
@@ -160,6 +168,11 @@ static unsigned long resident_kib(pid_t pid)
     if (file)
         fclose(file);
     return kib;
+}
+
+static unsigned long resident_kib(void)
+{
+    return resident_kib_of(server.pid) + resident_kib_of(server.forking);
 }
 
 static void run_clients(unsigned count)
@@ -181,7 +194,7 @@ static unsigned settled_descriptors(unsigned before)
     struct timespec since = {0};
     unsigned now;
     do
-        now = descriptors_of(server.pid);
+        now = descriptors();
     while (now > before && oracle_again(&since, ORACLE_WAIT_MS));
     return now;
 }
@@ -192,7 +205,8 @@ static size_t by_server(const struct resets *resets)
 {
     size_t count = 0;
     for (size_t i = 0; i < resets->count; i++) {
-        bool ours = resets->list[i].source == server.port;
+        bool ours =
+            resets->list[i].source == server.port || resets->list[i].source == server.forking_port;
         count += ours;
         if (!options.native && (ours || strcmp(resets->list[i].reason, "NO_SOCKET") != 0))
             printf("reset by the %s: %s, ports %u to %u\n", ours ? "server" : "client",
@@ -206,12 +220,12 @@ static bool measure(struct tracer *tracer)
     struct resets resets = {.count = 0};
 
     run_clients(64 < options.connections ? 64 : options.connections);
-    unsigned fds_before = settled_descriptors(descriptors_of(server.pid));
-    run_clients(options.connections / 5);
-    unsigned long kib_before = resident_kib(server.pid);
+    unsigned fds_before = settled_descriptors(descriptors());
+    run_clients(options.connections / 2); /* until the tables are as large as they get */
+    unsigned long kib_before = resident_kib();
     run_clients(options.connections);
     unsigned fds_after = settled_descriptors(fds_before);
-    unsigned long kib_after = resident_kib(server.pid);
+    unsigned long kib_after = resident_kib();
     int status;
     close(server.input);
     waitpid(server.pid, &status, 0);

@@ -5,7 +5,11 @@
 
 #include <stdint.h>
 
-enum { LOAD_ROADS = 10, LOAD_THREADS = 64 };
+enum {
+    LOAD_ROADS = 12,
+    LOAD_BY_CHILD = 10 /* and above: by the forking server */,
+    LOAD_THREADS = 64
+};
 
 /* The server reads this and nothing more, waits, writes `size` bytes, and closes by `road`. */
 struct load_request {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * load_server ADDRESS: serves connections, 64 at a time, and leaves unread what comes after the
- * request. Prints its port; ends when its standard input does.
+ * request. A second process serves each of its connections in a child, whose exit closes it. Prints
+ * both ports and the number of the second process; ends when its standard input does.
  */
 #include "load.h"
 
@@ -9,11 +10,15 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -97,6 +102,16 @@ static void write_all(int fd, uint32_t size)
     }
 }
 
+static bool answer(int fd, struct load_request *request)
+{
+    if (recv(fd, request, sizeof *request, MSG_WAITALL) != (ssize_t)sizeof *request)
+        return false;
+    struct timespec delay = {.tv_nsec = (long)request->delay_us * 1000};
+    nanosleep(&delay, NULL);
+    write_all(fd, request->size);
+    return true;
+}
+
 static void *serve(void *nothing)
 {
     for (;;) {
@@ -104,35 +119,67 @@ static void *serve(void *nothing)
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd < 0)
             return nothing;
-        if (recv(fd, &request, sizeof request, MSG_WAITALL) == (ssize_t)sizeof request) {
-            struct timespec delay = {.tv_nsec = (long)request.delay_us * 1000};
-            nanosleep(&delay, NULL);
-            write_all(fd, request.size);
+        if (answer(fd, &request))
             lose(fd, request.road);
-        } else {
+        else
             close(fd);
-        }
     }
 }
 
-int main(int argc, char **argv)
+/* Nobody closes what a child serves: it ends. */
+static void serve_in_children(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1")};
+    struct load_request request = {0};
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            _exit(1);
+        pid_t child = fork();
+        if (child == 0) {
+            answer(fd, &request);
+            if (request.road == LOAD_BY_CHILD)
+                _exit(0);
+            exit(0);
+        }
+        close(fd);
+    }
+}
+
+static unsigned listen_at(const char *text)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(text)};
     socklen_t length = sizeof address;
-    pthread_t thread;
-    char byte;
 
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 256) != 0 ||
         getsockname(listener, (struct sockaddr *)&address, &length) != 0)
-        return 1;
+        exit(1);
+    return ntohs(address.sin_port);
+}
+
+int main(int argc, char **argv)
+{
+    const char *address = argc > 1 ? argv[1] : "127.0.0.1";
+    pthread_t thread;
+    char byte;
+
+    unsigned second = listen_at(address);
+    pid_t forking = fork();
+    if (forking == 0)
+        serve_in_children();
+    close(listener);
+    unsigned first = listen_at(address);
     for (int i = 0; i < LOAD_THREADS; i++)
         if (pthread_create(&thread, NULL, serve, NULL) != 0)
             return 1;
-    printf("%u\n", ntohs(address.sin_port));
+    printf("%u %u %d\n", first, second, (int)forking);
     fflush(stdout);
     while (read(STDIN_FILENO, &byte, 1) > 0)
         ;
+    kill(forking, SIGKILL);
+    waitpid(forking, NULL, 0);
     return 0;
 }

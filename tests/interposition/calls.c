@@ -335,6 +335,10 @@ static void varied(void)
     SAY(waitpid(pid, &status, 0) == pid);
     SAY(WEXITSTATUS(status));
     SAY(clone(returns_seven, NULL, SIGCHLD, &seven));
+    SAY(syscall(SYS_clone3, 8L, 88L)); /* no such address */
+    SAY(syscall(SYS_clone3, NULL, 88L));
+    SAY(syscall(SYS_clone3, &seven, 1L));
+    SAY(unshare(CLONE_FILES | 1));
     SAY((pid = vfork()) >= 0);
     if (pid == 0)
         _exit(3);

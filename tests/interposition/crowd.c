@@ -4,20 +4,26 @@
  *   crowd --serve N     a forking server: N connections, 50 at a time, are closed by the parent and
  *                       then by the exit of a child; then as with 1
  *   crowd --threads N   N forks while four threads open and close; prints the connections that
- * their thread's close has not reset, and at the end the resets that peers saw
+ * their thread's close has not ended, and at the end the resets (or ends) that peers saw
  *   crowd --exit N      exit(N) while four threads open and close
+ *   crowd --forks N     a handler forks N times wherever it comes in, and closes in the child,
+ * which goes on there and ends crowd --events N    N children that each end while eight threads
+ * write events without a pause
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "pair.h"
 
-enum { BATCH = 50, THREADS = 4 };
+enum { BATCH = 50, THREADS = 4, WRITERS = 8 };
 
 static void one_connection(int children)
 {
@@ -68,7 +74,7 @@ static void serve(int connections)
         close(closed[1]);
         waitpid(pid, NULL, 0);
         for (int i = 0; i < BATCH; i++) {
-            if (strcmp(pair_view(pairs[i].peer), "reset") != 0)
+            if (!pair_ended(pair_view(pairs[i].peer)))
                 pair_fail("no reset");
             close(pairs[i].peer);
         }
@@ -76,7 +82,7 @@ static void serve(int connections)
     one_connection(1);
 }
 
-static unsigned resets;
+static unsigned ended;
 static bool over;
 
 static void *busy(void *argument)
@@ -88,11 +94,11 @@ static void *busy(void *argument)
         struct pair pair = pair_through(listener, 10);
         uint64_t cookie = pair_cookie(pair.subject);
         close(pair.subject);
-        bool last = strcmp(pair_view(pair.peer), "reset") == 0;
+        bool last = pair_ended(pair_view(pair.peer));
         if (!last)
             printf("held %llu\n", (unsigned long long)cookie);
-        if (last || strcmp(pair_view_wait(pair.peer), "reset") == 0)
-            __atomic_add_fetch(&resets, 1, __ATOMIC_RELAXED);
+        if (last || pair_ended(pair_view_wait(pair.peer)))
+            __atomic_add_fetch(&ended, 1, __ATOMIC_RELAXED);
         close(pair.peer);
     }
     return NULL;
@@ -116,7 +122,7 @@ static void fork_beside_threads(int forks)
     __atomic_store_n(&over, true, __ATOMIC_RELAXED);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    printf("resets %u\n", resets);
+    printf("%s %u\n", pair_endings(), ended);
 }
 
 /* Ends the process with this status while the threads go on. */
@@ -131,6 +137,59 @@ static void end_beside_threads(int status)
     exit(status);
 }
 
+static void *close_datagrams(void *unused)
+{
+    (void)unused;
+    for (;;)
+        close(socket(AF_INET, SOCK_DGRAM, 0));
+    return NULL;
+}
+
+static void end_beside_events(int children)
+{
+    for (int i = 0; i < children; i++) {
+        pid_t pid = pair_must(fork(), "fork");
+        if (pid == 0) {
+            pthread_t thread;
+            for (int k = 0; k < WRITERS; k++)
+                pair_must(-pthread_create(&thread, NULL, close_datagrams, NULL), "pthread_create");
+            usleep(1500 + (useconds_t)i % 1000);
+            _exit(0);
+        }
+        waitpid(pid, NULL, 0);
+    }
+}
+
+static volatile sig_atomic_t forks_left, is_child;
+
+static void fork_and_close(int number)
+{
+    (void)number;
+    if (is_child || forks_left == 0)
+        return;
+    forks_left--;
+    pid_t pid = fork();
+    if (pid == 0) {
+        is_child = 1;
+        close(socket(AF_INET, SOCK_DGRAM, 0));
+    } else {
+        waitpid(pid, NULL, 0);
+    }
+}
+
+static void fork_within_events(int forks)
+{
+    struct itimerval often = {{0, 700}, {0, 700}};
+    struct sigaction action = {.sa_handler = fork_and_close, .sa_flags = SA_RESTART};
+
+    forks_left = forks;
+    sigaction(SIGALRM, &action, NULL);
+    pair_must(setitimer(ITIMER_REAL, &often, NULL), "setitimer");
+    while (forks_left > 0 && !is_child)
+        close(socket(AF_INET, SOCK_DGRAM, 0));
+    _exit(0);
+}
+
 int main(int count, char **arguments)
 {
     if (count == 2)
@@ -141,6 +200,10 @@ int main(int count, char **arguments)
         fork_beside_threads(atoi(arguments[2]));
     else if (count == 3 && strcmp(arguments[1], "--exit") == 0)
         end_beside_threads(atoi(arguments[2]));
+    else if (count == 3 && strcmp(arguments[1], "--forks") == 0)
+        fork_within_events(atoi(arguments[2]));
+    else if (count == 3 && strcmp(arguments[1], "--events") == 0)
+        end_beside_events(atoi(arguments[2]));
     else
         return 2;
     return 0;

@@ -4,13 +4,15 @@
  *
  * limits mlockall    locks all memory, as daemons that keep time do
  * limits three       prints "three", closes a connection with unread data, ends with status 3
- * limits filter prctl|seccomp|listener|none
- *                    filters its own system calls (or not) and closes a connection
+ * limits filter prctl|seccomp|listener|own|own-errno|none
+ *                    filters its own system calls (or not) and closes a connection; own: by an
+ *                    instruction of its own, and with own-errno nothing is killed but refused
  * limits wander DIRECTORY
  *                    a child closes a socket after it has gone to that directory
  * limits numbers N PROGRAM [ARGUMENT...]
  *                    runs it with RLIMIT_NOFILE N (soft and hard) and nothing open but 0, 1, 2
  */
+#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -26,6 +28,27 @@
 
 #include "pair.h"
 
+static long own_seccomp(const struct sock_fprog *filter)
+{
+#if defined(__x86_64__)
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(SYS_seccomp), "D"(SECCOMP_SET_MODE_FILTER), "S"(0L), "d"(filter)
+                     : "rcx", "r11", "memory");
+    return result;
+#else
+    register long x0 __asm__("x0") = SECCOMP_SET_MODE_FILTER;
+    register long x1 __asm__("x1") = 0;
+    register const struct sock_fprog *x2 __asm__("x2") = filter;
+    register long x8 __asm__("x8") = SYS_seccomp;
+
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x8) : "memory");
+    return x0;
+#endif
+}
+
 /* Everything but write, close and the end of the process kills it. */
 static void filter(const char *how)
 {
@@ -37,11 +60,15 @@ static void filter(const char *how)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
+    struct rlimit no_core = {0, 0};
     struct sock_fprog all = {sizeof program / sizeof *program, program};
     struct pair pair = pair_make(10);
     unsigned action = SECCOMP_RET_ERRNO;
     long result = 0;
 
+    if (strcmp(how, "own-errno") == 0)
+        program[4].k = SECCOMP_RET_ERRNO | EPERM;
+    pair_must(setrlimit(RLIMIT_CORE, &no_core), "setrlimit");
     pair_must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
     syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL); /* fails */
@@ -52,6 +79,8 @@ static void filter(const char *how)
     else if (strcmp(how, "listener") == 0)
         result =
             syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &all);
+    else if (strncmp(how, "own", 3) == 0)
+        result = own_seccomp(&all);
     if (result < 0 || write(1, "filtered\n", 9) != 9 || close(pair.subject) != 0)
         _exit(1);
     _exit(4);

@@ -3,7 +3,7 @@
  *   loader wait PLUGIN    while one thread is within dlopen(), whose lock is held until the other
  * is done, the other closes with unread data, forks, starts programs loader unload PLUGIN  the
  * plugin closes with unread data and is unloaded; then memory is used, and a forked child closes
- * another connection
+ * another connection, and the program one that the plugin had made
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -78,13 +78,16 @@ static void wait_within(const char *plugin)
 
 static void unload(const char *plugin)
 {
-    struct pair pair = pair_make(10), other = pair_make(10);
+    struct pair pair = pair_make(10), other = pair_make(10), left = pair_make(10);
     void *handle = dlopen(plugin, RTLD_NOW);
     int (*plugin_close)(int fd) =
         handle == NULL ? NULL : (int (*)(int))dlsym(handle, "plugin_close");
+    int (*plugin_dup)(int fd) = handle == NULL ? NULL : (int (*)(int))dlsym(handle, "plugin_dup");
 
-    if (plugin_close == NULL)
+    if (plugin_close == NULL || plugin_dup == NULL)
         pair_fail("dlopen");
+    int made_there = plugin_dup(left.subject); /* still open when the library has gone */
+    close(left.subject);
     plugin_close(pair.subject);
     printf("close: %s\n", pair_view(pair.peer));
     printf("dlclose: %d\n", dlclose(handle));
@@ -102,6 +105,8 @@ static void unload(const char *plugin)
     wait(NULL);
     close(other.subject);
     printf("close: %s\n", pair_view(other.peer));
+    printf("close of what the library had made: %d, ", close(made_there));
+    printf("the peer sees: %s\n", pair_view(left.peer));
 }
 
 int main(int count, char **arguments)

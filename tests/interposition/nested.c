@@ -31,7 +31,7 @@ static void on_signal(int number)
 int main(void)
 {
     int listener = pair_listen();
-    unsigned resets = 0;
+    unsigned ended = 0;
 
     signal(SIGUSR1, on_signal);
     handlers_arm();
@@ -39,9 +39,9 @@ int main(void)
     for (int i = 0; i < 50; i++) {
         struct pair pair = pair_through(listener, 10);
         close(pair.subject);
-        resets += strcmp(pair_view(pair.peer), "reset") == 0;
+        ended += pair_ended(pair_view(pair.peer));
         close(pair.peer);
     }
-    printf("%u resets\n", resets);
+    printf("%u %s\n", ended, pair_endings());
     return 0;
 }

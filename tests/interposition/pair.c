@@ -115,6 +115,28 @@ const char *pair_view(int peer)
     return errno == ECONNRESET ? "reset" : strerrorname_np(errno);
 }
 
+static unsigned resets, orderly;
+
+bool pair_ended(const char *view)
+{
+    bool reset = strcmp(view, "reset") == 0, end = strcmp(view, "eof") == 0;
+
+    if (reset)
+        __atomic_add_fetch(&resets, 1, __ATOMIC_RELAXED);
+    if (end)
+        __atomic_add_fetch(&orderly, 1, __ATOMIC_RELAXED);
+    return reset || end;
+}
+
+const char *pair_endings(void)
+{
+    unsigned ends = __atomic_load_n(&orderly, __ATOMIC_RELAXED);
+
+    if (ends == 0)
+        return "resets";
+    return __atomic_load_n(&resets, __ATOMIC_RELAXED) == 0 ? "ends" : "resets and ends";
+}
+
 const char *pair_view_wait(int peer)
 {
     wait_for(peer, POLLIN | POLLRDHUP);

@@ -39,6 +39,13 @@ const char *pair_view(int peer);
 /* Polls until the peer sees anything, ten seconds at most. */
 const char *pair_view_wait(int peer);
 
+/* Whether that view says that the last holder has closed: a reset natively (something was unread),
+ * the orderly end where softclose cures it. Counts which, for pair_endings(). */
+bool pair_ended(const char *view);
+
+/* How all of them ended: "resets", "ends" (in order), or "resets and ends". */
+const char *pair_endings(void);
+
 /* Prints "program: what: error" and ends the program with status 1. */
 _Noreturn void pair_fail(const char *what);
 

@@ -83,7 +83,7 @@ static void with_killed_child(int fd, unsigned round)
 
 int main(int count, char **arguments)
 {
-    unsigned resets = 0, rounds = count == 3 ? (unsigned)atoi(arguments[2]) : 0;
+    unsigned ended = 0, rounds = count == 3 ? (unsigned)atoi(arguments[2]) : 0;
     const char *how = count == 3 ? arguments[1] : "";
     void (*close_twice)(int fd, unsigned round) = strcmp(how, "--threads") == 0  ? with_thread
                                                   : strcmp(how, "--killed") == 0 ? with_killed_child
@@ -96,9 +96,9 @@ int main(int count, char **arguments)
     for (unsigned round = 0; round < rounds; round++) {
         struct pair pair = pair_through(listener, 10);
         close_twice(pair.subject, round);
-        resets += strcmp(pair_view_wait(pair.peer), "reset") == 0;
+        ended += pair_ended(pair_view_wait(pair.peer));
         close(pair.peer);
     }
-    printf("%u\n", resets);
+    printf("%u %s\n", ended, pair_endings());
     return 0;
 }

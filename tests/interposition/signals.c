@@ -185,7 +185,7 @@ static void *cancelled(void *argument)
 
 static void cancel(void)
 {
-    unsigned resets = 0;
+    unsigned ended = 0;
     int kind, quiet, accepting = listener;
 
     for (int round = 0; round < 400; round++) {
@@ -201,10 +201,10 @@ static void cancel(void)
     for (int i = 0; i < 50; i++) {
         struct pair pair = pair_through(quiet, 10);
         close(pair.subject);
-        resets += strcmp(pair_view(pair.peer), "reset") == 0;
+        ended += pair_ended(pair_view(pair.peer));
         close(pair.peer);
     }
-    printf("afterwards: port %d, %u resets\n", pair_port(quiet), resets);
+    printf("afterwards: port %d, %u %s\n", pair_port(quiet), ended, pair_endings());
     close(accepting);
 }
 
@@ -213,18 +213,18 @@ static void cancel(void)
 static void file_size(const char *size)
 {
     struct rlimit limit = {strtoul(size, NULL, 10), RLIM_INFINITY};
-    unsigned resets = 0;
+    unsigned ended = 0;
 
     pair_must(setrlimit(RLIMIT_FSIZE, &limit), "setrlimit");
     for (int i = 0; i < 300; i++) {
         struct pair pair = pair_through(listener, 10);
         close(pair.subject);
-        resets += strcmp(pair_view(pair.peer), "reset") == 0;
+        ended += pair_ended(pair_view(pair.peer));
         close(pair.peer);
     }
     limit.rlim_cur = RLIM_INFINITY; /* for what is printed */
     pair_must(setrlimit(RLIMIT_FSIZE, &limit), "setrlimit");
-    printf("alive, %u resets\n", resets);
+    printf("alive, %u %s\n", ended, pair_endings());
 }
 
 static void on_alarm(int number)

@@ -185,16 +185,16 @@ static void storm(double seconds, int count_of_threads)
 static void afterwards(void)
 {
     int listener = pair_listen();
-    unsigned resets = 0;
+    unsigned ended = 0;
     double start = now();
 
     for (int i = 0; i < AFTERWARDS; i++) {
         struct pair pair = pair_through(listener, 10);
         close(pair.subject);
-        resets += strcmp(pair_view(pair.peer), "reset") == 0;
+        ended += pair_ended(pair_view(pair.peer));
         close(pair.peer);
     }
-    printf("afterwards: port %d, %u resets\n", pair_port(listener), resets);
+    printf("afterwards: port %d, %u %s\n", pair_port(listener), ended, pair_endings());
     fprintf(stderr, "afterwards: %.0f us for each\n", (now() - start) / AFTERWARDS * 1e6);
 }
 

@@ -105,7 +105,9 @@ void cure_scenario(const struct situation *situation, const struct road *road,
     bool waits = road->ends || strcmp(road->name, "exec") == 0;
 
     scenario->mode = "enforce";
-    scenario->set = "listener.backlog=drain;log.events=all";
+    /* On a loaded machine the peer may be late: no limit of a drain shall decide. */
+    scenario->set = "listener.backlog=drain;log.events=all;close.exit_wait=60s;"
+                    "close.drain_idle=60s;close.drain_total=120s";
     if (late_of(situation, proto) == AS_IS)
         return;
     scenario->resets_at_close = scenario->resets_late = 0;
@@ -120,14 +122,6 @@ void cure_scenario(const struct situation *situation, const struct road *road,
         snprintf(finish, sizeof finish, "peer end; peer flood %d; peer shut; gone", late_ms);
         scenario->finally = finish;
     }
-}
-
-static size_t sent_by(const struct resets *resets, uint16_t port)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < resets->count; i++)
-        count += resets->list[i].source == port;
-    return count;
 }
 
 /* "eof" and nothing worse; what was sent late was taken. A UNIX peer may be told EPIPE: there is

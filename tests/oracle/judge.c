@@ -140,7 +140,7 @@ static bool reasons_fit(const struct resets *resets, uint16_t port, const char *
     return true;
 }
 
-static size_t sent_by(const struct resets *resets, uint16_t port)
+size_t sent_by(const struct resets *resets, uint16_t port)
 {
     size_t count = 0;
     for (size_t i = 0; i < resets->count; i++)

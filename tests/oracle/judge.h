@@ -34,6 +34,9 @@ enum verdict judge_unchanged(const struct situation *situation, const struct tru
 /* One line of what the kernel did. */
 const char *truth_text(const struct truth *truth, char *buffer, size_t size);
 
+/* How many of the resets came from that port. */
+size_t sent_by(const struct resets *resets, uint16_t port);
+
 /* How many resets a table's text stands for: "TCP_STATE*3" = 3, NULL = 0. */
 size_t resets_expected(const char *text);
 

@@ -8,6 +8,7 @@
  *   matrix --enforce     under enforce: no reset, and the peer has everything and the end?
  *   --late MS            how long the peer goes on sending after the close (enforce; 1000)
  *   --only GLOB          of "situation/proto/road", e.g. 'unread/tcp4/x' with * for x
+ *   --events FILE        adds the logs of all cells to the file
  *   --jobs N, --verbose
  *
  * SOFTCLOSE_LIB names the library. Exit status 0 when every cell is right, 1 when not, 77 when
@@ -143,19 +144,23 @@ static int print_score(const struct options *options, const struct cell *cells, 
                tally[RIGHT], played, tally[MISSED], tally[WRONG], tally[UNREACHED], tally[SKIPPED]);
     else
         printf("%s: %zu of %zu cells right, %zu false alarms, %zu missed, %zu otherwise wrong, "
-               "%zu not reached, %zu skipped\n",
+               "%zu not reached, %zu skipped, %zu played again\n",
                titles[options->mode], tally[RIGHT], played, tally[FALSE_ALARM], tally[MISSED],
-               tally[WRONG], tally[UNREACHED], tally[SKIPPED]);
+               tally[WRONG], tally[UNREACHED], tally[SKIPPED], replayed);
     return played > 0 && tally[RIGHT] == played ? 0 : 1;
 }
 
 static bool read_options(int argc, char **argv, struct options *options)
 {
-    static const struct option names[] = {
-        {"native", no_argument, NULL, 'n'},     {"unchanged", no_argument, NULL, 'u'},
-        {"enforce", no_argument, NULL, 'e'},    {"late", required_argument, NULL, 'l'},
-        {"only", required_argument, NULL, 'o'}, {"jobs", required_argument, NULL, 'j'},
-        {"verbose", no_argument, NULL, 'v'},    {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"native", no_argument, NULL, 'n'},
+                                          {"unchanged", no_argument, NULL, 'u'},
+                                          {"enforce", no_argument, NULL, 'e'},
+                                          {"late", required_argument, NULL, 'l'},
+                                          {"only", required_argument, NULL, 'o'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {"events", required_argument, NULL, 'k'},
+                                          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (option) {
@@ -177,6 +182,9 @@ static bool read_options(int argc, char **argv, struct options *options)
         case 'j':
             options->jobs = (int)strtol(optarg, NULL, 10);
             break;
+        case 'k':
+            options->events = optarg;
+            break;
         case 'v':
             options->verbose = true;
             break;
@@ -192,7 +200,7 @@ int main(int argc, char **argv)
     struct options options = {.jobs = 2, .late_ms = 1000, .shim = getenv("SOFTCLOSE_LIB")};
     if (!read_options(argc, argv, &options)) {
         fputs("usage: matrix [--native|--unchanged|--enforce] [--late MS] [--only GLOB]\n"
-              "              [--jobs 1-16] [--verbose]\n",
+              "              [--jobs 1-16] [--events FILE] [--verbose]\n",
               stderr);
         return 2;
     }

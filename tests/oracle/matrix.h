@@ -11,7 +11,7 @@ struct cell {
     const struct road *road;
     enum proto_here proto;
     enum verdict verdict;
-    unsigned replays; /* how often it was played again because it differed */
+    unsigned replays; /* how often it was played again: it differed, or was not reached */
     char why[WHY];
 };
 
@@ -19,6 +19,7 @@ struct options {
     enum mode mode;
     const char *only; /* glob on "situation/proto/road" */
     const char *shim;
+    const char *events; /* file that the logs of all cells are added to, or NULL */
     int jobs;
     int late_ms; /* how long the peer goes on sending, for ENFORCE */
     bool verbose;

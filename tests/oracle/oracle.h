@@ -19,7 +19,7 @@
 enum {
     ORACLE_SKIPPED = 77,   /* exit status of a test that cannot be run here */
     ORACLE_WAIT_MS = 5000, /* for a state that must come; far beyond any real delay */
-    ORACLE_RESETS = 16,
+    ORACLE_RESETS = 64,
 };
 
 /* For polling: true, after a moment, until `wait_ms` have passed since the first call with the

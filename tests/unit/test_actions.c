@@ -173,6 +173,114 @@ static void test_linger_without_effect(void **state)
     expect(&settings, &facts, PASS, KEY_COUNT);
 }
 
+static unsigned chosen(const struct settings *settings, struct facts facts)
+{
+    return decide(settings, &facts).actions;
+}
+
+/* A drain without a thread, or that an epoll set would go on telling of, reads what is here. */
+static void test_no_background(void **state)
+{
+    struct settings settings = builtin_settings(ROLE_ACCEPTED);
+    static const struct facts thread = FACTS(.unread = 9, .no_thread = true);
+    static const struct facts epoll = FACTS(.unread = 9, .epoll_uncertain = true);
+    static const struct facts off = FACTS(.linger = 0, .unread = 9, .no_thread = true);
+
+    (void)state;
+    assert_int_equal(chosen(&settings, thread), INLINE);
+    assert_int_equal(chosen(&settings, epoll), INLINE);
+    assert_int_equal(chosen(&settings, off), INLINE | OFF);
+    assert_int_equal(decide_wish(&settings, &thread), BACKGROUND);
+    assert_int_equal(decide_wish(&settings, &epoll), BACKGROUND);
+    /* At the end nobody looks at the set any more, and whoever waits for the thread can do without.
+     */
+    static const struct facts last = FACTS(.unread = 9, .epoll_uncertain = true, .awaited = true);
+    static const struct facts alone = FACTS(.unread = 9, .no_thread = true, .awaited = true);
+    assert_int_equal(chosen(&settings, last), BACKGROUND);
+    assert_int_equal(chosen(&settings, alone), BLOCK);
+    /* Within the call neither matters. */
+    settings.drain = DRAIN_BLOCK;
+    assert_int_equal(chosen(&settings, thread), BLOCK);
+    assert_int_equal(chosen(&settings, epoll), BLOCK);
+}
+
+static void test_no_softening(void **state)
+{
+    struct settings settings = builtin_settings(ROLE_ACCEPTED);
+    struct facts facts = FACTS(.op = OP_SHUTDOWN, .how = SHUT_BOTH);
+
+    (void)state;
+    assert_int_equal(chosen(&settings, facts), ACTION_SOFTENED);
+    facts.no_thread = true;
+    assert_int_equal(chosen(&settings, facts), PASS);
+    assert_int_equal(decide_wish(&settings, &facts), ACTION_SOFTENED);
+    facts.no_thread = false;
+    facts.epoll_uncertain = true;
+    assert_int_equal(chosen(&settings, facts), PASS);
+}
+
+/* A FIN before what the stream still holds would cut it off. */
+static void test_unflushed(void **state)
+{
+    struct settings settings = builtin_settings(ROLE_ACCEPTED);
+    static const struct facts facts = FACTS(.linger = 0, .unread = 9, .unflushed = true);
+
+    (void)state;
+    assert_int_equal(chosen(&settings, facts), PASS);
+    assert_int_equal(decide_wish(&settings, &facts), BACKGROUND | OFF);
+    assert_int_equal(decide(&settings, &facts).cause, CAUSE_UNREAD);
+}
+
+/* Once what is here has been read and nothing is left to wait for, it was an inline drain. */
+static void test_ended_at_once(void **state)
+{
+    static const enum drain_result ends[] = {DRAIN_EOF, DRAIN_BYTES, DRAIN_ERROR};
+    struct settings settings = builtin_settings(ROLE_ACCEPTED);
+
+    (void)state;
+    for (unsigned manner = DRAIN_BACKGROUND; manner <= DRAIN_INLINE; manner++) {
+        settings.drain = (enum drain_manner)manner;
+        for (size_t i = 0; i < COUNT_OF(ends); i++) {
+            struct facts facts = FACTS(.unread = 9, .ended = ends[i]);
+            assert_int_equal(chosen(&settings, facts), INLINE);
+        }
+    }
+    settings.drain = DRAIN_NONE;
+    assert_int_equal(chosen(&settings, unread), HALF);
+}
+
+/* close.on_limit = reset is for limits, and never cuts off what the program wrote. */
+static void test_limit(void **state)
+{
+    (void)state;
+    for (unsigned i = DRAIN_UNDER_WAY; i < DRAIN_RESULT_COUNT; i++) {
+        enum drain_result result = (enum drain_result)i;
+        bool limit = result == DRAIN_IDLE || result == DRAIN_TOTAL || result == DRAIN_BYTES ||
+                     result == DRAIN_EVICTED;
+        assert_int_equal(decide_limit(ON_LIMIT_RESET, result, 0),
+                         limit ? ON_LIMIT_RESET : ON_LIMIT_CLOSE);
+        assert_int_equal(decide_limit(ON_LIMIT_RESET, result, 1), ON_LIMIT_CLOSE);
+        assert_int_equal(decide_limit(ON_LIMIT_CLOSE, result, 0), ON_LIMIT_CLOSE);
+    }
+}
+
+/* SO_LINGER {on, N}: kept where the last close is not the program's. */
+static void test_promise(void **state)
+{
+    const struct facts kept = FACTS(.linger = 7), off = FACTS(.linger = -1),
+                       zero = FACTS(.linger = 0), ends = FACTS(.linger = 7, .at_exit = true),
+                       executes = FACTS(.linger = 7, .awaited = true),
+                       local = FACTS(.linger = 7, .proto = PROTO_UNIX);
+
+    (void)state;
+    assert_int_equal(decide_promise(&kept), 7);
+    assert_int_equal(decide_promise(&executes), 7);
+    assert_int_equal(decide_promise(&off), 0);
+    assert_int_equal(decide_promise(&zero), 0);
+    assert_int_equal(decide_promise(&ends), 0);
+    assert_int_equal(decide_promise(&local), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,7 +288,13 @@ int main(void)
         cmocka_unit_test(test_drain_none),
         cmocka_unit_test(test_half_close),
         cmocka_unit_test(test_linger_zero_allowed),
+        cmocka_unit_test(test_promise),
         cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_no_background),
+        cmocka_unit_test(test_no_softening),
+        cmocka_unit_test(test_unflushed),
+        cmocka_unit_test(test_ended_at_once),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_setting_linger_zero),
         cmocka_unit_test(test_linger_without_effect),
     };

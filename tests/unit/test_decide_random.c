@@ -1,64 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Properties of decide() over facts and settings that make no sense together, too. */
-#include "unit.h"
+#include "random_facts.h"
 
 enum { ROUNDS = 200000 };
-
-static bool coin(uint64_t *random)
-{
-    return next_random(random) >> 63;
-}
-
-static unsigned below(uint64_t *random, unsigned limit)
-{
-    return (unsigned)(next_random(random) >> 33) % limit;
-}
-
-static int64_t amount(uint64_t *random)
-{
-    return coin(random) ? 0 : (int64_t)below(random, 100000);
-}
-
-static struct facts random_facts(uint64_t *random)
-{
-    return (struct facts){
-        .op = (enum operation)below(random, 4),
-        .proto = (enum proto)below(random, 4),
-        .type = (enum sock_type)below(random, 3),
-        .role = (enum role)below(random, 4),
-        .state = (enum tcp_state)below(random, 12),
-        .holders = (enum holders)below(random, 3),
-        .shut = (enum shut)below(random, 4),
-        .how = (enum shut)below(random, 4),
-        .unread = amount(random),
-        .unsent = amount(random),
-        .notsent = amount(random),
-        .linger = (int32_t)below(random, 4) - 1,
-        .linger2 = (int32_t)below(random, 3) - 1,
-        .backlog = below(random, 3),
-        .urgent = coin(random),
-        .record = coin(random),
-        .peer_fin = coin(random),
-        .peer_gone = coin(random),
-        .was_connected = coin(random),
-        .pending_error = coin(random),
-        .late_data = coin(random),
-        .at_exit = coin(random),
-        .bad_fd = below(random, 16) == 0,
-    };
-}
-
-static struct settings random_settings(uint64_t *random)
-{
-    struct settings settings = builtin_settings(ROLE_ANY);
-
-    settings.half_close = (enum half_close)below(random, 3);
-    settings.drain = (enum drain_manner)below(random, 4);
-    settings.linger_zero = (enum linger_zero)below(random, 4);
-    settings.shutdown_both = (enum shutdown_both)below(random, 3);
-    settings.backlog = (enum listener_backlog)below(random, 2);
-    return settings;
-}
 
 /* Which causes contract section 4 allows for each outcome. */
 static bool cause_fits(enum outcome outcome, enum cause cause)
@@ -105,6 +49,13 @@ static void check_actions(const struct facts *facts, struct verdict verdict)
         assert_int_equal(facts->op, OP_SHUTDOWN);
         assert_int_equal(facts->how, SHUT_BOTH);
     }
+    /* A drain that is over, or that nobody can carry on, goes to no thread. */
+    if (facts->no_thread || (facts->epoll_uncertain && !facts->awaited))
+        assert_false(verdict.actions & (ACTION_DRAIN_BACKGROUND | ACTION_SOFTENED));
+    if (facts->ended != DRAIN_UNDER_WAY)
+        assert_false(verdict.actions & (ACTION_DRAIN_BACKGROUND | ACTION_DRAIN_BLOCK));
+    if (facts->unflushed && facts->op == OP_CLOSE)
+        assert_int_equal(verdict.actions, ACTION_PASS);
     if (verdict.actions & ACTION_DENIED)
         assert_int_equal(facts->op, OP_LINGER);
     if (verdict.actions & ACTION_BACKLOG_DRAINED)
@@ -163,9 +114,33 @@ static void test_unknown_holders(void **state)
     }
 }
 
+/* What stands in the way changes what is done, never what the kernel would do or the policy asks.
+ */
+static void test_hindrances(void **state)
+{
+    uint64_t random = random_seed("decide hindrances");
+
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct facts facts = random_facts(&random), free = facts;
+        struct settings settings = random_settings(&random);
+        struct verdict hindered = decide(&settings, &facts), unhindered;
+
+        free.unflushed = free.no_thread = free.epoll_uncertain = false;
+        free.ended = DRAIN_UNDER_WAY;
+        unhindered = decide(&settings, &free);
+        assert_int_equal(hindered.outcome, unhindered.outcome);
+        assert_int_equal(hindered.cause, unhindered.cause);
+        assert_int_equal(decide_wish(&settings, &facts), unhindered.actions);
+        if (unhindered.actions == ACTION_PASS)
+            assert_int_equal(hindered.actions, ACTION_PASS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hindrances),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_settings_do_not_change_the_outcome),
         cmocka_unit_test(test_unknown_holders),

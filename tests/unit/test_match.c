@@ -292,9 +292,43 @@ static void test_all_matchers_must_hold(void **state)
     }
 }
 
+/* Whoever need not know addresses does not ask for them: one rule that looks at them is enough. */
+static void test_asks_addresses(void **state)
+{
+    static const struct {
+        const char *text;
+        bool asks;
+    } rows[] = {
+        {"", false},
+        {"[close]\ndrain = none\n", false},
+        {"[rule a]\nrole = accepted\nproto = tcp\nprogram = x\nlog.sites = 3\n", false},
+        {"[rule a]\nlocal = :80\nlog.sites = 3\n", true},
+        {"[rule a]\nprogram = x\nlog.sites = 3\n[rule b]\npeer = ::1\nlog.sites = 3\n", true},
+    };
+
+    (void)state;
+    assert_false(policy_asks_addresses(policy_builtin(MODE_AUDIT)));
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct errors errors;
+        void *memory, *over_memory = malloc(policy_memory_needed(20));
+        const struct policy *policy =
+            parse_bytes(rows[i].text, strlen(rows[i].text), &memory, &errors);
+
+        assert_non_null(policy);
+        assert_int_equal(policy_asks_addresses(policy), rows[i].asks);
+        policy = policy_override(over_memory, policy_memory_needed(20), policy, "--set",
+                                 "log.sites=1", collect_error, &errors);
+        assert_non_null(policy);
+        assert_int_equal(policy_asks_addresses(policy), rows[i].asks);
+        free(over_memory);
+        free(memory);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_asks_addresses),
         cmocka_unit_test(test_globs),
         cmocka_unit_test(test_glob_is_not_exponential),
         cmocka_unit_test(test_endpoints),

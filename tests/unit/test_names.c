@@ -17,6 +17,7 @@ static void test_round_trip(void **state)
     ROUND_TRIP(shut, 4);
     ROUND_TRIP(outcome, OUTCOME_COUNT);
     ROUND_TRIP(cause, CAUSE_COUNT);
+    ROUND_TRIP(drain_result, DRAIN_RESULT_COUNT);
 }
 
 static void test_unknown(void **state)
@@ -40,6 +41,10 @@ static void test_words_of_the_contract(void **state)
     assert_string_equal(cause_name(CAUSE_BAD_FD), "bad-fd");
     assert_string_equal(state_name(STATE_CLOSE_WAIT), "CLOSE_WAIT");
     assert_string_equal(shut_name(SHUT_WRITE), "wr");
+    assert_string_equal(drain_result_name(DRAIN_EOF), "eof");
+    assert_string_equal(drain_result_name(DRAIN_BYTES), "bytes");
+    assert_string_equal(drain_result_name(DRAIN_ERROR), "error");
+    assert_int_equal(drain_result_from("reset"), -1);
     assert_string_equal(key_name(KEY_DRAIN_IDLE), "close.drain_idle");
     assert_string_equal(key_name(KEY_LINGER_ZERO), "linger.zero");
 }

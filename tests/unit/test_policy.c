@@ -272,8 +272,8 @@ static void test_print_reads_back(void **state)
 {
     static const char *const texts[] = {
         "", layered,
-        "[close]\non_signal = TERM, INT, HUP, USR1, USR2, ALRM, PIPE, QUIT, ABRT, CHLD, CONT, "
-        "TSTP, TTIN, TTOU, XCPU\n[rule a b]\nrole = any\nproto = tcp,unix\nprogram = /x/*, y\n"
+        "[close]\non_signal = TERM, INT, HUP, USR1, USR2, ALRM, PIPE, QUIT, ABRT, TRAP, PROF, "
+        "VTALRM, XFSZ, SYS, XCPU\n[rule a b]\nrole = any\nproto = tcp,unix\nprogram = /x/*, y\n"
         "peer = 10.0.0.0/8:80-90, [fd00::]/8:1, ::1, :443, *, /run/*, @a\n"
         "close.drain_bytes = 3MiB\nclose.drain_idle = 1500ms\n[rule b]\nrole=accepted,connected\n"
         "local = 1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4, 1.1.1.5, 1.1.1.6, 1.1.1.7, 1.1.1.8, 1.1.1.9,\n"
@@ -311,12 +311,51 @@ static void test_print_names_sources(void **state)
     assert_non_null(strstr(printed.text, "\ndrain = inline  ; --set\n"));
     assert_non_null(strstr(printed.text, "\ndrain_idle = 9s  ; [close] line 2\n"));
     assert_non_null(strstr(printed.text, "\n; drain_total = 30s  ; built-in, role connected: "
-                                         "drain_total = 5s\n"));
+                                         "5s\n"));
+    assert_non_null(strstr(printed.text, "\n; events = changes  ; built-in, mode audit: all\n"));
     assert_non_null(strstr(printed.text, "\n[rule second]  ; line 9\nlinger.zero = allow\n"));
     /* Everything it set is overridden. */
     assert_null(strstr(printed.text, "[rule first]"));
     free(memory);
     free(override_memory);
+}
+
+static void append_text(void *context, const char *line)
+{
+    strcat(strcat(context, line), "\n");
+}
+
+/* What policy_print() makes of values that just fit into their line still fits. */
+static void test_long_values_are_printed_to_fit(void **state)
+{
+    static const char *const begins[] = {"program=*",     "local=*",           "peer=/",
+                                         "peer=unix:*",   "peer=unix:unix:/*", "peer=1.1.1.1,\n /",
+                                         "program=a,\n *"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(begins); i++) {
+        unsigned good = 0;
+
+        for (size_t length = 1; length < 200; length++) {
+            char text[500], again[4000] = "", value[200] = "";
+            struct errors errors;
+            void *memory, *copy;
+            const struct policy *policy;
+
+            memset(value, 'x', length);
+            snprintf(text, sizeof(text), "[rule r]\nlog.sites = 1\n%s%s\n", begins[i], value);
+            policy = parse_bytes(text, strlen(text), &memory, &errors);
+            if (policy != NULL) {
+                policy_print(policy, append_text, again);
+                assert_non_null(parse_bytes(again, strlen(again), &copy, &errors));
+                assert_non_null(strstr(again, value));
+                free(copy);
+                good++;
+            }
+            free(memory);
+        }
+        assert_in_range(good, 170, 199);
+    }
 }
 
 int main(void)
@@ -332,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_lists_go_on_after_a_comma),
         cmocka_unit_test(test_print_reads_back),
         cmocka_unit_test(test_print_names_sources),
+        cmocka_unit_test(test_long_values_are_printed_to_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

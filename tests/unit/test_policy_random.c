@@ -3,6 +3,8 @@
  * refusal has a reason. */
 #include "unit.h"
 
+#include <netinet/in.h>
+
 enum { ROUNDS = 5000, LONGEST = 600 };
 
 static const struct subject anyone = {.program = "p", .path = "/p", .role = ROLE_ACCEPTED};
@@ -197,6 +199,102 @@ static void test_long_lines(void **state)
     }
 }
 
+/* 1,000 peers on one line mean what they mean on 1,000 lines, and errors keep their line. */
+static void test_long_list_on_one_line(void **state)
+{
+    char *text = malloc(40000);
+    size_t used = (size_t)sprintf(text, "[log]\nsites = 1\n[rule r]\nlog.sites = 2\npeer = ");
+    struct errors errors;
+    void *memory;
+    const struct policy *policy;
+
+    (void)state;
+    for (unsigned n = 0; n < 1000; n++)
+        used += (size_t)sprintf(text + used, "%s10.%u.%u.0/24:%u", n > 0 ? ", " : "", n / 256,
+                                n % 256, 1 + n);
+    used +=
+        (size_t)sprintf(text + used, "  ; as many as there may be, and a comment\nrole = any\n");
+    policy = parse_bytes(text, used, &memory, &errors);
+    assert_int_equal(errors.count, 0);
+    for (unsigned n = 0; n < 1000; n++) {
+        struct endpoint peer = {.length = sizeof(struct sockaddr_in)};
+        struct sockaddr_in *in = (struct sockaddr_in *)&peer.address.any;
+        struct subject subject = {.peer = &peer};
+        struct settings settings;
+
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)(1 + n));
+        in->sin_addr.s_addr = htonl(10U << 24 | n << 8 | 7);
+        policy_match(policy, &subject, &settings);
+        assert_int_equal(settings.sites, 2);
+        in->sin_port = htons((uint16_t)(2 + n));
+        policy_match(policy, &subject, &settings);
+        assert_int_equal(settings.sites, 1);
+    }
+    free(memory);
+    /* An error far behind, and the line after it. */
+    memcpy(strstr(text, "10.3.200.0"), "10.3.2000.", 10);
+    memcpy(strstr(text, "role = any"), "rule = any", 10);
+    assert_null(parse_bytes(text, used, &memory, &errors));
+    assert_int_equal(errors.count, 2);
+    assert_non_null(strstr(errors.text, "p.ini:5: `10.3.2000./24:969` is no value of `peer`"));
+    assert_non_null(strstr(errors.text, "p.ini:6: unknown key `rule`"));
+    free(memory);
+    /* What is no list cannot go on. */
+    memset(text, ',', 1000);
+    memcpy(text, "[close]\ndrain = a", 17);
+    text[1000] = '\n';
+    assert_null(parse_bytes(text, 1001, &memory, &errors));
+    assert_int_equal(errors.count, 1);
+    assert_int_equal(errors.first_line, 2);
+    free(memory);
+    free(text);
+}
+
+/* Two rules of 1,000 values that are compared with each other to the end, a hundred times. */
+static void test_comparing_rules_ends(void **state)
+{
+    size_t size = 8000000, used = 0;
+    char *text = malloc(size);
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    for (unsigned rule = 0; rule < 90; rule++) {
+        used += (size_t)sprintf(text + used, "[rule r%u]\nlog.sites = 1\nprogram = ", rule);
+        for (unsigned n = 0; n < 999; n++)
+            used += (size_t)sprintf(text + used, "%03uaaaaaaaaaaaaaaaaaaaaa, ", n);
+        used += (size_t)sprintf(text + used, "last%u\n", rule);
+    }
+    assert_null(parse_bytes(text, used, &memory, &errors));
+    assert_int_equal(errors.count, 1);
+    assert_non_null(strstr(errors.text, "too many values to compare them with each other"));
+    free(memory);
+    free(text);
+}
+
+static void test_values_are_limited(void **state)
+{
+    size_t size = 8000000, used = 0;
+    char *text = malloc(size);
+    struct errors errors;
+    void *memory;
+
+    (void)state;
+    for (unsigned rule = 0; rule < 101; rule++) {
+        used += (size_t)sprintf(text + used, "[rule r%u]\nlog.sites = 1\npeer = :%u", rule,
+                                60000 + rule);
+        for (unsigned n = 1; n < 1000; n++)
+            used += (size_t)sprintf(text + used, ",:%u", n);
+        used += (size_t)sprintf(text + used, "\n");
+    }
+    assert_null(parse_bytes(text, used, &memory, &errors));
+    assert_int_equal(errors.count, 1);
+    assert_non_null(strstr(errors.text, "the rules have more than 100000 values together"));
+    free(memory);
+    free(text);
+}
+
 static void test_nul_and_binary(void **state)
 {
     const char text[] = "[close]\ndrain = block\n\0drain = none\n";
@@ -267,10 +365,17 @@ static void test_too_little_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_bytes),     cmocka_unit_test(test_random_pieces),
-        cmocka_unit_test(test_memory_is_enough), cmocka_unit_test(test_long_lists_end),
-        cmocka_unit_test(test_long_lines),       cmocka_unit_test(test_nul_and_binary),
-        cmocka_unit_test(test_many_rules),       cmocka_unit_test(test_too_little_memory),
+        cmocka_unit_test(test_random_bytes),
+        cmocka_unit_test(test_random_pieces),
+        cmocka_unit_test(test_memory_is_enough),
+        cmocka_unit_test(test_long_lists_end),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_nul_and_binary),
+        cmocka_unit_test(test_long_list_on_one_line),
+        cmocka_unit_test(test_comparing_rules_ends),
+        cmocka_unit_test(test_values_are_limited),
+        cmocka_unit_test(test_many_rules),
+        cmocka_unit_test(test_too_little_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
