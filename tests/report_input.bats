@@ -130,8 +130,8 @@ PYTHON
     done
 }
 
-# peak EVENTS: the most memory, in KiB, that a report has taken once it has read them all and waits
-# for more. (What getrusage() tells includes the program that forked.)
+# peak EVENTS: the most address space, in KiB, that a report has had once it has read them all and
+# waits for more. (What is resident depends on how much of its file is in the page cache.)
 peak()
 {
     local pid
@@ -142,7 +142,7 @@ peak()
     exec 4>pipe
     python3 "$DATA/generate.py" "$1" >&4
     wait_until is_state "$pid" S
-    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"
+    sed -n 's/^VmPeak:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"
     exec 4>&-
     ends_with "$pid" 0
 }
@@ -153,7 +153,7 @@ peak()
     local few many
     few=$(peak 20000)
     many=$(peak 400000)
-    echo "# report: peak KiB for 20,000 and 400,000 events: $few $many" >&3
+    echo "# report: peak KiB of address space for 20,000 and 400,000 events: $few $many" >&3
     assert [ "$few" -gt 500 ]
     assert [ "$many" -lt $((few + 64)) ]
 }

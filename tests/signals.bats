@@ -105,14 +105,15 @@ step()
     fi
 }
 
-# The long form: TRIALS=20000 bats -f "no descriptor" tests/signals.bats
+# The long form: TRIALS=2000 bats -f "no descriptor" tests/signals.bats
 @test "a close or a dup left by siglongjmp: no descriptor that is still open is taken for gone" {
     local seed=${SEED:-$RANDOM} way
     asan_first
     for way in close thread dup; do
         run timeout 300 "$P/abandon" "$way" "$seed" 100
+        [ "$status" -ne 77 ] || skip "$output"
         assert_success
-        run audited timeout 300 "$P/abandon" "$way" "$seed" "${TRIALS:-2000}"
+        run audited timeout 600 "$P/abandon" "$way" "$seed" "${TRIALS:-60}"
         assert_success
         figure "$(grep trials <<<"$output")"
         [ "$(sed -nE 's/.*times, ([0-9]+) of them.*/\1/p' <<<"$output")" -ge 10 ]

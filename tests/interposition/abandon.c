@@ -1,43 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A handler leaves a close() or a dup() by siglongjmp(), at a random moment. The connection then
- * has one descriptor more than anybody has counted: closing the other one must not end it.
+ * A handler leaves a close() or a dup() by siglongjmp(), after a random instruction of it. The
+ * connection then has one descriptor more than anybody has counted: closing the other one must not
+ * end it.
  *
  *   abandon close|thread|dup [SEED [TRIALS]]
  *
  * close: the second descriptor is closed by the same thread; thread: by another one; dup: it is
  * dup() that is left, and the first descriptor that is closed. Prints the seed, how often the jump
  * came while the connection was still held, and how many of those ended wrongly. Status 1 when any
- * did.
+ * did, 77 where there is no trap flag to count instructions with.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "pair.h"
 
+#if defined(__x86_64__)
+
 enum { WARMUP = 20 };
 
-static timer_t timer;
-
-/* Nanoseconds that what is left takes when nobody leaves it. */
-static long duration;
+/* Instructions that what is left takes when nobody leaves it. */
+static long length;
 
 static sigjmp_buf again;
-static volatile sig_atomic_t armed;
+static volatile long until_left; /* instructions */
 
-static void leave(int number)
+/* The processor's trap flag: SIGTRAP after each instruction of this thread. A moment chosen by a
+ * timer would be early or late by more than dup() takes. */
+static void trace(bool on)
+{
+    unsigned long flag = on ? 0x100 : 0;
+
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\t" /* past the red zone */
+                     "pushfq\n\t"
+                     "andq $~0x100, (%%rsp)\n\t"
+                     "orq %0, (%%rsp)\n\t"
+                     "popfq\n\t"
+                     "lea 128(%%rsp), %%rsp"
+                     :
+                     : "r"(flag)
+                     : "memory", "cc");
+}
+
+static void on_instruction(int number)
 {
     (void)number;
-    if (armed)
-        siglongjmp(again, 1);
+    if (--until_left == 0)
+        siglongjmp(again, 1); /* to where the flag is not set */
 }
 
 static bool is_open(int fd)
@@ -68,40 +86,19 @@ struct tally {
     unsigned jumps, held, wrong;
 };
 
-static long now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-static void set_timer(long nanoseconds)
-{
-    struct itimerspec when = {.it_value.tv_nsec = nanoseconds};
-    timer_settime(timer, 0, &when, NULL);
-}
-
-/* Does it, unless the signal comes first. True when it was left. */
+/* Does it, unless it is left on the way. True when it was. */
 static bool interrupted(const struct pair *pair, bool copies)
 {
-    bool jumped = sigsetjmp(again, 1) != 0;
-
-    if (!jumped) {
-        armed = 1;
-        long begin = now();
-        if (duration > 0)
-            set_timer(1 + rand() % (3 * duration + 4000));
-        if (copies)
-            (void)!dup(pair->subject);
-        else
-            close(pair->subject);
-        if (duration <= 0)
-            duration = begin - now(); /* negative: the last one of the first few counts */
-    }
-    armed = 0;
-    set_timer(0);
-    return jumped;
+    if (sigsetjmp(again, 1) != 0)
+        return true;
+    until_left = length > 0 ? 1 + rand() % length : LONG_MAX;
+    trace(true);
+    if (copies)
+        (void)!dup(pair->subject);
+    else
+        close(pair->subject);
+    trace(false);
+    return false;
 }
 
 static void trial(const char *what, struct tally *tally)
@@ -126,23 +123,32 @@ static void trial(const char *what, struct tally *tally)
 
 int main(int count, char **arguments)
 {
-    struct sigaction action = {.sa_handler = leave};
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct sigaction action = {.sa_handler = on_instruction};
     struct tally tally = {0};
     unsigned seed = count > 2 ? (unsigned)atoi(arguments[2]) : (unsigned)getpid();
     unsigned trials = count > 3 ? (unsigned)atoi(arguments[3]) : 1000;
 
     if (count < 2)
         return 2;
-    sigaction(SIGUSR1, &action, NULL);
-    pair_must(timer_create(CLOCK_MONOTONIC, &event, &timer), "timer_create");
+    sigaction(SIGTRAP, &action, NULL);
     srand(seed);
     for (unsigned i = 0; i < WARMUP; i++)
         trial(arguments[1], &tally);
-    duration = -duration;
+    length = LONG_MAX - until_left;
     for (unsigned i = 0; i < trials; i++)
         trial(arguments[1], &tally);
-    printf("%s, seed %u: %u trials, left %u times, %u of them still held, %u wrongly ended\n",
-           arguments[1], seed, trials, tally.jumps, tally.held, tally.wrong);
+    printf("%s of %ld instructions, seed %u: %u trials, left %u times, %u of them still held, "
+           "%u wrongly ended\n",
+           arguments[1], length, seed, trials, tally.jumps, tally.held, tally.wrong);
     return tally.wrong != 0;
 }
+
+#else
+
+int main(void)
+{
+    puts("skipped: for x86-64 only");
+    return 77;
+}
+
+#endif
