@@ -4,12 +4,13 @@
  * connection then has one descriptor more than anybody has counted: closing the other one must not
  * end it.
  *
- *   abandon close|thread|dup [SEED [TRIALS]]
+ *   abandon close|thread|dup [SEED [HELD]]
  *
  * close: the second descriptor is closed by the same thread; thread: by another one; dup: it is
- * dup() that is left, and the first descriptor that is closed. Prints the seed, how often the jump
- * came while the connection was still held, and how many of those ended wrongly. Status 1 when any
- * did, 77 where there is no trap flag to count instructions with.
+ * dup() that is left, and the first descriptor that is closed. Goes on until the jump has come HELD
+ * times while the connection was still held, for 50 times as many trials at most. Prints the seed,
+ * the trials and how many ended wrongly. Status 1 when any did, 77 where there is no trap flag to
+ * count instructions with.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@
 
 #if defined(__x86_64__)
 
-enum { WARMUP = 20 };
+enum { WARMUP = 20, TRIALS_FOR_ONE = 50 };
 
 /* Instructions that what is left takes when nobody leaves it. */
 static long length;
@@ -83,7 +84,7 @@ static void close_by(const char *what, int fd)
 }
 
 struct tally {
-    unsigned jumps, held, wrong;
+    unsigned trials, jumps, held, wrong;
 };
 
 /* Does it, unless it is left on the way. True when it was. */
@@ -112,6 +113,7 @@ static void trial(const char *what, struct tally *tally)
     bool jumped = interrupted(&pair, copies);
     int left = copies ? other : pair.subject;
     bool held = is_open(left);
+    tally->trials++;
     tally->jumps += jumped;
     tally->held += jumped && held;
     close_by(what, copies ? pair.subject : other);
@@ -126,7 +128,7 @@ int main(int count, char **arguments)
     struct sigaction action = {.sa_handler = on_instruction};
     struct tally tally = {0};
     unsigned seed = count > 2 ? (unsigned)atoi(arguments[2]) : (unsigned)getpid();
-    unsigned trials = count > 3 ? (unsigned)atoi(arguments[3]) : 1000;
+    unsigned held = count > 3 ? (unsigned)atoi(arguments[3]) : 100;
 
     if (count < 2)
         return 2;
@@ -135,11 +137,12 @@ int main(int count, char **arguments)
     for (unsigned i = 0; i < WARMUP; i++)
         trial(arguments[1], &tally);
     length = LONG_MAX - until_left;
-    for (unsigned i = 0; i < trials; i++)
+    tally.trials = 0;
+    while (tally.held < held && tally.trials < TRIALS_FOR_ONE * held)
         trial(arguments[1], &tally);
     printf("%s of %ld instructions, seed %u: %u trials, left %u times, %u of them still held, "
            "%u wrongly ended\n",
-           arguments[1], length, seed, trials, tally.jumps, tally.held, tally.wrong);
+           arguments[1], length, seed, tally.trials, tally.jumps, tally.held, tally.wrong);
     return tally.wrong != 0;
 }
 
