@@ -61,6 +61,7 @@ assert_same()
 }
 
 @test "a handler on the smallest signal stack closes a listener where a connection waits" {
+    skip_under_asan "its frames are larger"
     assert_same corners listener
 }
 

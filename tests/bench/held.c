@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * held SOCKETS [FORKS]: opens that many connected TCP sockets (both ends here), then forks FORKS
- * children that end at once.
+ * held SOCKETS [FORKS [KIB]]: opens that many connected TCP sockets (both ends here), then forks
+ * FORKS children that end at once. It has KIB of memory besides that it has written to.
  *
  * Prints "RSS-KIB FORK-NS GROWN-KIB": what of this process is resident with all of them open
  * (VmRSS), the median time of a fork() until it has returned in the parent, and by how much all but
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -61,12 +62,13 @@ static void allow_descriptors(rlim_t wanted)
 int main(int argc, char **argv)
 {
     int sockets = argc > 1 ? atoi(argv[1]) : 0, forks = argc > 2 ? atoi(argv[2]) : 0;
+    size_t more = argc > 3 ? (size_t)atoi(argv[3]) * 1024 : 0;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     long first = 0;
 
-    must(argc > 1 && sockets >= 2, "usage: held SOCKETS [FORKS]");
+    must(argc > 1 && sockets >= 2, "usage: held SOCKETS [FORKS [KIB]]");
     allow_descriptors((rlim_t)sockets + 64);
     must(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 64) == 0 &&
              getsockname(listener, (struct sockaddr *)&address, &length) == 0,
@@ -79,6 +81,9 @@ int main(int argc, char **argv)
             first = resident();
     }
     long grown = resident() - first;
+    char *memory = mmap(NULL, more + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must(memory != MAP_FAILED, "mmap");
+    memset(memory, 1, more);
     double fork_ns = median_fork(forks);
     printf("%ld %.0f %ld\n", resident(), fork_ns, grown);
     return 0;
