@@ -297,7 +297,7 @@ void audit_summary(void)
 {
     struct line line;
 
-    if (!introduced && counters_empty())
+    if (!__atomic_load_n(&introduced, __ATOMIC_ACQUIRE) && counters_empty())
         return; /* a forked child that never touched a socket */
     audit_introduce();
     if (event_start(&line, "summary")) {

@@ -75,10 +75,27 @@ void counters_forked(void)
     relative = true;
 }
 
+enum { COUNTERS = sizeof counters / sizeof(uint64_t) };
+
 bool counters_empty(void)
 {
-    static const struct counters none;
-    return memcmp(&counters, &none, sizeof none) == 0;
+    const uint64_t *all = (const uint64_t *)&counters;
+
+    for (unsigned i = 0; i < COUNTERS; i++)
+        if (__atomic_load_n(&all[i], __ATOMIC_RELAXED) != 0)
+            return false;
+    return true;
+}
+
+/* What other threads count meanwhile is the next summary's. */
+static struct counters take_all(void)
+{
+    struct counters taken;
+    uint64_t *all = (uint64_t *)&counters, *to = (uint64_t *)&taken;
+
+    for (unsigned i = 0; i < COUNTERS; i++)
+        to[i] = __atomic_exchange_n(&all[i], 0, __ATOMIC_RELAXED);
+    return taken;
 }
 
 static void put_table(struct line *line, const char *name, const uint64_t *table, size_t size,
@@ -119,19 +136,20 @@ static const char *action_of(size_t index)
 
 void counters_put(struct line *line)
 {
-    put_table(line, "closes", counters.outcomes, OUTCOME_COUNT, outcome_of);
+    const struct counters now = take_all();
+
+    put_table(line, "closes", now.outcomes, OUTCOME_COUNT, outcome_of);
     /* Closes without a cause (fin, released) are complete in "closes". */
-    put_table(line, "causes", counters.causes + 1, CAUSE_COUNT - 1, cause_of);
-    put_table(line, "actions", counters.taken, ACTIONS + 1, action_of);
-    put_table(line, "would", counters.would, ACTIONS + 1, action_of);
-    line_field_number(line, "shutdowns", (int64_t)counters.shutdowns);
-    line_field_number(line, "lingers", (int64_t)counters.lingers);
-    line_field_number(line, "drained", (int64_t)counters.drained);
-    line_field_number(line, "unread", (int64_t)counters.unread);
-    line_field_number(line, "unsent", (int64_t)counters.unsent);
-    line_field_number(line, "unwritten", (int64_t)counters.unwritten);
-    line_field_number(line, "unseen", (int64_t)counters.unseen);
-    counters = (struct counters){0};
+    put_table(line, "causes", now.causes + 1, CAUSE_COUNT - 1, cause_of);
+    put_table(line, "actions", now.taken, ACTIONS + 1, action_of);
+    put_table(line, "would", now.would, ACTIONS + 1, action_of);
+    line_field_number(line, "shutdowns", (int64_t)now.shutdowns);
+    line_field_number(line, "lingers", (int64_t)now.lingers);
+    line_field_number(line, "drained", (int64_t)now.drained);
+    line_field_number(line, "unread", (int64_t)now.unread);
+    line_field_number(line, "unsent", (int64_t)now.unsent);
+    line_field_number(line, "unwritten", (int64_t)now.unwritten);
+    line_field_number(line, "unseen", (int64_t)now.unseen);
 }
 
 void counters_tell_unwritten(const char *log_name_text)

@@ -22,6 +22,9 @@ struct ledger {
 static struct ledger *ledger;
 static int self = -1;
 
+/* It has left for good. `self` stays: other threads may be using it just now. */
+static bool is_gone;
+
 /* Of this process's birth and its children's births the last one: what was opened later has no
  * relatives. */
 static uint64_t newest;
@@ -58,7 +61,7 @@ bool ledger_start(void)
 
 static bool is_known(void)
 {
-    return ledger != NULL && self >= 0;
+    return ledger != NULL && self >= 0 && !__atomic_load_n(&is_gone, __ATOMIC_RELAXED);
 }
 
 uint64_t ledger_now(void)
@@ -125,6 +128,7 @@ void ledger_release_later(uint64_t id)
 void ledger_child(int child)
 {
     self = child;
+    is_gone = false;
     left = found_alive = 0;
     forking = executing = 0;
     if (!is_known() || members_child(child, newest))
@@ -333,7 +337,7 @@ void ledger_leave(void)
     /* A child whose place another thread is just taking keeps this one. */
     if (__atomic_load_n(&forking, __ATOMIC_SEQ_CST) == 0)
         members_free(self);
-    self = -1;
+    __atomic_store_n(&is_gone, true, __ATOMIC_RELAXED);
 }
 
 uint64_t ledger_add_unwritten(uint64_t count)

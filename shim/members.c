@@ -77,6 +77,11 @@ struct member *members_at(int place)
     return &members->places[place];
 }
 
+int members_parent(int place)
+{
+    return __atomic_load_n(&members->places[place].parent, __ATOMIC_SEQ_CST);
+}
+
 int members_highest(void)
 {
     return (int)__atomic_load_n(&members->highest, __ATOMIC_SEQ_CST);
@@ -115,7 +120,7 @@ uint64_t members_birth(int place)
 int members_origin(int place, uint64_t number)
 {
     while (place != 0 && members_birth(place) > number)
-        place = members->places[place].parent;
+        place = members_parent(place);
     return place;
 }
 
@@ -131,11 +136,11 @@ static bool take(int place, int parent)
                                      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         return false;
     __atomic_store_n(&member->pid, 0, __ATOMIC_SEQ_CST);
-    member->flags = 0;
-    member->parent = parent;
-    member->children = 0;
-    member->space = 0;
-    member->left = 0;
+    __atomic_store_n(&member->flags, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&member->parent, parent, __ATOMIC_RELAXED);
+    __atomic_store_n(&member->children, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&member->space, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&member->left, 0, __ATOMIC_RELAXED);
     __atomic_add_fetch(&members->places[parent].children, 1, __ATOMIC_SEQ_CST);
     uint32_t highest = __atomic_load_n(&members->highest, __ATOMIC_RELAXED);
     while (highest < (uint32_t)place &&
@@ -168,7 +173,7 @@ static bool has_ended(int place, uint64_t owner)
 static void free_place(int place, uint64_t owner)
 {
     while (place != 0) {
-        int parent = members->places[place].parent;
+        int parent = members_parent(place);
         uint64_t above = __atomic_load_n(&members->births[parent], __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&members->places[place].children, __ATOMIC_SEQ_CST) != 0 ||
             !__atomic_compare_exchange_n(&members->births[place], &owner, 0, false,
@@ -193,9 +198,10 @@ void members_free(int place)
 static bool shows_life(const struct member *member, pid_t pid)
 {
     if (pid == 0)
-        return process_now() - member->since < BIRTH_LIMIT_NS;
+        return process_now() - __atomic_load_n(&member->since, __ATOMIC_SEQ_CST) < BIRTH_LIMIT_NS;
     /* A number of another namespace says nothing here: in doubt, alive. */
-    return own_space == 0 || member->space != own_space || procfs_alive(pid);
+    uint64_t space = __atomic_load_n(&member->space, __ATOMIC_SEQ_CST);
+    return own_space == 0 || space != own_space || procfs_alive(pid);
 }
 
 /* Only of that owner, not of one who has got the place meanwhile. */
@@ -268,8 +274,8 @@ bool members_child(int place, uint64_t birth)
     struct member *member = &members->places[place];
 
     own_space = procfs_pid_space();
-    if (member->space == 0)
-        member->space = own_space;
+    if (__atomic_load_n(&member->space, __ATOMIC_SEQ_CST) == 0)
+        __atomic_store_n(&member->space, own_space, __ATOMIC_SEQ_CST);
     show_pid(member, birth, process_pid());
     return __atomic_load_n(&members->births[place], __ATOMIC_SEQ_CST) == birth;
 }
@@ -280,5 +286,5 @@ void members_born(int place, uint64_t birth, pid_t pid)
 
     /* By now the place can be another child's. */
     if (show_pid(member, birth, pid))
-        member->space = own_space;
+        __atomic_store_n(&member->space, own_space, __ATOMIC_SEQ_CST);
 }

@@ -88,6 +88,7 @@ uint64_t members_owner(int place);
 bool members_is_dead(int place); /* as far as it is known */
 
 struct member *members_at(int place);
+int members_parent(int place);
 int members_highest(void);
 
 /* The one in its line, from itself upwards, in whose time the number was given. */

@@ -67,7 +67,7 @@ int own_fds_keep(enum own_fd which, int fd, bool at_start)
 
     raw_call(SYS_close, fd);
     if (number >= 0) {
-        own[which] = number;
+        __atomic_store_n(&own[which], number, __ATOMIC_RELAXED);
         sockets_state_set(number, DESCRIPTOR_OWN);
     }
     return number;

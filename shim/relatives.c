@@ -22,7 +22,7 @@ static uint64_t released_at(const struct query *query, int place, uint64_t birth
 bool relatives_was_given(const struct query *query, int place, uint64_t birth)
 {
     while (birth > query->opened && place > 0) {
-        int parent = members_at(place)->parent;
+        int parent = members_parent(place);
         uint64_t of_parent = members_birth(parent);
         uint64_t released = released_at(query, parent, of_parent);
         if (released != 0 && released < birth)

@@ -92,11 +92,25 @@ static bool read_module(const struct link_map *at, uintptr_t words[5])
     return read_memory(at, words, 5 * sizeof *words);
 }
 
+static void remember(const struct link_map *at, const uintptr_t words[5])
+{
+    for (unsigned i = 0; i < 5; i++)
+        __atomic_store_n(&last.words[i], words[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&last.at, at, __ATOMIC_RELEASE);
+}
+
+/* Another thread may be writing there: then some word is not what it is now. */
 static bool unchanged(void)
 {
+    const struct link_map *at = __atomic_load_n(&last.at, __ATOMIC_ACQUIRE);
     uintptr_t now[5];
-    return last.at != NULL && read_module(last.at, now) &&
-           memcmp(now, last.words, sizeof now) == 0 && now[3] == 0;
+
+    if (at == NULL || !read_module(at, now) || now[3] != 0)
+        return false;
+    for (unsigned i = 0; i < 5; i++)
+        if (now[i] != __atomic_load_n(&last.words[i], __ATOMIC_RELAXED))
+            return false;
+    return true;
 }
 
 bool rings_any(void)
@@ -114,10 +128,8 @@ bool rings_any(void)
             rings_made();
             return true;
         }
-        if (words[3] == 0) {
-            memcpy(last.words, words, sizeof words);
-            __atomic_store_n(&last.at, at, __ATOMIC_RELEASE);
-        }
+        if (words[3] == 0)
+            remember(at, words);
         at = (const struct link_map *)words[3];
     }
     return false;

@@ -38,23 +38,22 @@ bool states_start(unsigned descriptors)
 
 void sockets_stop(void)
 {
-    socket_states.beyond = 0;
+    __atomic_store_n(&socket_states.beyond, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&socket_states.count, 0, __ATOMIC_RELEASE);
 }
 
 uint8_t sockets_state(int fd)
 {
     unsigned index = (unsigned)fd;
-    return index < socket_states.count
-               ? __atomic_load_n(&socket_states.bytes[index], __ATOMIC_ACQUIRE)
-               : socket_states.beyond;
+    return index < states_count() ? __atomic_load_n(&socket_states.bytes[index], __ATOMIC_ACQUIRE)
+                                  : __atomic_load_n(&socket_states.beyond, __ATOMIC_RELAXED);
 }
 
 void sockets_state_set(int fd, uint8_t bits)
 {
     int known = __atomic_load_n(&highest, __ATOMIC_RELAXED);
 
-    if ((unsigned)fd >= socket_states.count)
+    if ((unsigned)fd >= states_count())
         return;
     __atomic_or_fetch(&socket_states.bytes[fd], bits, __ATOMIC_SEQ_CST);
     if ((bits & DESCRIPTOR_EPOLL) != 0)
@@ -69,7 +68,7 @@ static bool block_has_epoll(unsigned index)
 {
     unsigned first = index / BLOCK * BLOCK;
 
-    for (unsigned i = first; i < first + BLOCK && i < socket_states.count; i++)
+    for (unsigned i = first; i < first + BLOCK && i < states_count(); i++)
         if ((__atomic_load_n(&socket_states.bytes[i], __ATOMIC_SEQ_CST) & DESCRIPTOR_EPOLL) != 0)
             return true;
     return false;
@@ -88,7 +87,7 @@ static void clear_epoll(unsigned index)
 
 void sockets_state_clear(int fd, uint8_t bits)
 {
-    if ((unsigned)fd >= socket_states.count)
+    if ((unsigned)fd >= states_count())
         return;
     uint8_t before = __atomic_fetch_and(&socket_states.bytes[fd], (uint8_t)~bits, __ATOMIC_SEQ_CST);
     if ((before & bits & DESCRIPTOR_EPOLL) != 0)
@@ -97,7 +96,7 @@ void sockets_state_clear(int fd, uint8_t bits)
 
 void sockets_state_taken(int fd)
 {
-    if ((unsigned)fd >= socket_states.count)
+    if ((unsigned)fd >= states_count())
         return;
     uint8_t before = __atomic_load_n(&socket_states.bytes[fd], __ATOMIC_SEQ_CST);
     while ((before & DESCRIPTOR_UNSURE) == 0 &&
@@ -120,7 +119,8 @@ static unsigned next_candidate(unsigned i, unsigned end, uint8_t bits)
     if (bits == DESCRIPTOR_EPOLL)
         return i;
     /* Eight at a time over the empty stretches. */
-    while (i % 8 == 0 && i + 8 <= end && *(uint64_t *)(void *)&socket_states.bytes[i] == 0)
+    while (i % 8 == 0 && i + 8 <= end &&
+           __atomic_load_n((uint64_t *)(void *)&socket_states.bytes[i], __ATOMIC_RELAXED) == 0)
         i += 8;
     return i;
 }
@@ -132,8 +132,8 @@ int sockets_next(int fd, int last, uint8_t bits)
 
     if (last < 0 || known < 0)
         return -1;
-    if (end > socket_states.count)
-        end = socket_states.count;
+    if (end > states_count())
+        end = states_count();
     for (unsigned i = fd < 0 ? 0 : (unsigned)fd; i < end; i++) {
         i = next_candidate(i, end, bits);
         if (i < end && (sockets_state((int)i) & bits) != 0)

@@ -32,13 +32,19 @@ struct socket_states {
 
 extern struct socket_states socket_states;
 
+static inline unsigned states_count(void)
+{
+    return __atomic_load_n(&socket_states.count, __ATOMIC_ACQUIRE);
+}
+
 /* May this descriptor concern softclose? One load and one branch for the usual no. */
 static inline bool sockets_maybe(int fd)
 {
     unsigned index = (unsigned)fd;
     const struct socket_states *states = &socket_states;
-    return index < states->count ? __atomic_load_n(&states->bytes[index], __ATOMIC_RELAXED) != 0
-                                 : states->beyond != 0 && fd >= 0;
+    return index < states_count()
+               ? __atomic_load_n(&states->bytes[index], __ATOMIC_RELAXED) != 0
+               : __atomic_load_n(&states->beyond, __ATOMIC_RELAXED) != 0 && fd >= 0;
 }
 
 /* Reserves the memory (touched lazily). False: there is none. */
