@@ -268,6 +268,10 @@ static void end_all(enum drain_result result)
         finish(drain_table_oldest(), result);
 }
 
+/* Descriptor 2 is the log. Where it was gone before the thread began, a connection has that number.
+ */
+static bool keeps_stderr;
+
 /*
  * Its own table: everything of the program's goes, so that no pipe and no connection of the program
  * stays open because of us. The thread begins with the program's own table and leaves it here, in
@@ -283,7 +287,8 @@ static bool leave_table(int first, int last)
 static bool table_of_own(void)
 {
     const int proc = own_fds_get(OWN_PROC);
-    const int keep[] = {own_fds_get(OWN_DRAIN_FAR), own_fds_get(OWN_LOG), log_on_stderr() ? 2 : -1,
+    keeps_stderr = log_on_stderr();
+    const int keep[] = {own_fds_get(OWN_DRAIN_FAR), own_fds_get(OWN_LOG), keeps_stderr ? 2 : -1,
                         proc};
     int next = 0;
 
@@ -363,8 +368,10 @@ static bool follow_orders(void)
 
     if (dismissed || __atomic_load_n(&drain_shared.stop, __ATOMIC_ACQUIRE))
         end_all(DRAIN_EXIT);
-    if (__atomic_exchange_n(&drain_shared.stderr_gone, false, __ATOMIC_ACQ_REL))
+    if (__atomic_exchange_n(&drain_shared.stderr_gone, false, __ATOMIC_ACQ_REL) && keeps_stderr) {
+        keeps_stderr = false;
         raw_call(SYS_close, 2);
+    }
     return dismissed;
 }
 
