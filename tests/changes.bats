@@ -101,7 +101,7 @@ assert_all_told()
 
 @test "limits lowered and raised again: descriptors, memory, processes" {
     local limits=("nofile 16" "nofile 3" "as 4096" "nproc 0") limit missing
-    if nm -D "$LIBRARY" | grep -q __asan_init; then
+    if built_with asan; then
         limits[2]="as 30000000000000" # AddressSanitizer's own memory has no room in less
     fi
     for limit in "${limits[@]}"; do

@@ -32,9 +32,19 @@ MODE=${SOFTCLOSE_TEST_MODE:-audit}
 LIMIT=${SOFTCLOSE_TEST_LIMIT:-60}
 
 # What survives the cleaning of SOFTCLOSE_* by setup_interposition.
-LIBRARY=${SOFTCLOSE_LIB:-}
-RUNTIME=${SOFTCLOSE_TEST_RUNTIME:-} # of AddressSanitizer, in builds with it
+SHIM=${SOFTCLOSE_LIB:-}
+LIBRARY=$SHIM                       # what is preloaded
+RUNTIME=${SOFTCLOSE_TEST_RUNTIME:-} # of the sanitizer, in builds with one
 SOURCE=${SOFTCLOSE_SOURCE:-$BATS_TEST_DIRNAME/..}
+
+built_with() # asan or tsan
+{
+    nm -D "$SHIM" 2>/dev/null | grep -q "__$1_init"
+}
+
+if built_with tsan; then
+    LIBRARY=$RUNTIME:$SHIM # it has to be first
+fi
 
 # The bats file's figures, in the output of tests/run.
 figure()
@@ -53,8 +63,8 @@ skip_if_it_cannot_run()
 # What a sanitizer's or gcov's runtime in the library makes different: imports, memory, calls.
 skip_if_instrumented()
 {
-    if nm -D "$LIBRARY" | grep -qE '__(asan_init|tsan_init|ubsan_)' ||
-        nm "$LIBRARY" | grep -q __gcov_; then
+    if nm -D "$SHIM" | grep -qE '__(asan_init|tsan_init|ubsan_)' ||
+        nm "$SHIM" | grep -q __gcov_; then
         skip "built with a sanitizer or for coverage"
     fi
 }
@@ -65,8 +75,16 @@ source "$BATS_TEST_DIRNAME/instrumented.bash"
 # skip_under_asan WHY: what AddressSanitizer's runtime makes impossible.
 skip_under_asan()
 {
-    if nm -D "$LIBRARY" | grep -q __asan_init; then
+    if built_with asan; then
         skip "AddressSanitizer: $*"
+    fi
+}
+
+# skip_under_tsan WHY: the same of ThreadSanitizer's.
+skip_under_tsan()
+{
+    if built_with tsan; then
+        skip "ThreadSanitizer: $*"
     fi
 }
 
@@ -74,7 +92,7 @@ skip_under_asan()
 # hears of it, and takes its marks off that stack, only where its runtime is loaded first.
 asan_first()
 {
-    LIBRARY=${RUNTIME:+$RUNTIME:}$LIBRARY
+    LIBRARY=${RUNTIME:+$RUNTIME:}$SHIM
 }
 
 # Runs a program under $MODE. Settings are given as variables of the caller: SOFTCLOSE_LOG...

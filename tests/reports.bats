@@ -79,7 +79,7 @@ END
 }
 
 @test "the library of such a build has the options" {
-    nm -D "$LIBRARY" | grep -q __asan_init || skip "built without AddressSanitizer"
+    built_with asan || skip "built without AddressSanitizer"
     run nm --defined-only "$LIBRARY"
     assert_line --partial " T __asan_default_options"
     assert_line --partial " t __ubsan_default_options" # the runtime's own is within, and so hidden

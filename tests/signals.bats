@@ -49,7 +49,7 @@ step()
 {
     local name=$1 closes told signals missed every=40
     shift
-    if nm -D "$LIBRARY" | grep -q __asan_init; then
+    if built_with asan; then
         every=120 # three times as many instructions
     fi
     timeout 120 "$P/step" "$@" >native.out 2>native.err || [ $? -eq 77 ]
