@@ -135,7 +135,7 @@ static void meet(unsigned at)
     if (__atomic_add_fetch(&arrived, 1, __ATOMIC_SEQ_CST) == 2 * at)
         __atomic_store_n(&turn, at, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) < at)
-        if (arrived % 64 == 0)
+        if (__atomic_load_n(&arrived, __ATOMIC_RELAXED) % 64 == 0)
             sched_yield();
 }
 
