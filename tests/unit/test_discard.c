@@ -62,7 +62,7 @@ static void send_all(int fd, size_t count, int flags)
     static const char bytes[MORE];
 
     for (ssize_t sent; count > 0; count -= (size_t)sent) {
-        sent = send(fd, bytes, count, flags);
+        sent = send(fd, bytes, count < MORE ? count : MORE, flags);
         assert_true(sent > 0);
     }
 }
