@@ -68,7 +68,8 @@ long do_reader(const int *a)
     struct connection *connection = connection_of(reader.fd);
     pthread_t thread;
 
-    if (!connection || connection->inside || (fcntl(reader.fd, F_GETFL) & O_NONBLOCK) ||
+    /* Natively a read of what SHUT_RDWR has shut never waits: softened, it may. */
+    if (!connection || connection->inside || connection->softened || (fcntl(reader.fd, F_GETFL) & O_NONBLOCK) ||
         !would_block(reader.fd, POLLIN | POLLRDHUP) ||
         pthread_create(&thread, NULL, blocked, &reader) != 0)
         return -1;
