@@ -69,8 +69,8 @@ long do_reader(const int *a)
     pthread_t thread;
 
     /* Natively a read of what SHUT_RDWR has shut never waits: softened, it may. */
-    if (!connection || connection->inside || connection->softened || (fcntl(reader.fd, F_GETFL) & O_NONBLOCK) ||
-        !would_block(reader.fd, POLLIN | POLLRDHUP) ||
+    if (!connection || connection->inside || connection->softened ||
+        (fcntl(reader.fd, F_GETFL) & O_NONBLOCK) || !would_block(reader.fd, POLLIN | POLLRDHUP) ||
         pthread_create(&thread, NULL, blocked, &reader) != 0)
         return -1;
     await_blocked(&reader);
