@@ -90,7 +90,7 @@ bool counters_empty(void)
 /* What other threads count meanwhile is the next summary's. */
 static struct counters take_all(void)
 {
-    struct counters taken;
+    struct counters taken = {0};
     uint64_t *all = (uint64_t *)&counters, *to = (uint64_t *)&taken;
 
     for (unsigned i = 0; i < COUNTERS; i++)

@@ -22,8 +22,8 @@ struct ledger {
 static struct ledger *ledger;
 static int self = -1;
 
-/* It has left for good. `self` stays: other threads may be using it just now. */
-static bool is_gone;
+/* Until it leaves; `self` stays then, for other threads may be using it just now. */
+static bool is_here;
 
 /* Of this process's birth and its children's births the last one: what was opened later has no
  * relatives. */
@@ -56,12 +56,13 @@ bool ledger_start(void)
     releases_start(&ledger->releases);
     self = 0;
     newest = members_now();
+    is_here = true;
     return true;
 }
 
 static bool is_known(void)
 {
-    return ledger != NULL && self >= 0 && !__atomic_load_n(&is_gone, __ATOMIC_RELAXED);
+    return __atomic_load_n(&is_here, __ATOMIC_RELAXED);
 }
 
 uint64_t ledger_now(void)
@@ -128,12 +129,12 @@ void ledger_release_later(uint64_t id)
 void ledger_child(int child)
 {
     self = child;
-    is_gone = false;
+    is_here = ledger != NULL && child >= 0;
     left = found_alive = 0;
     forking = executing = 0;
     if (!is_known() || members_child(child, newest))
         return;
-    self = -1;
+    is_here = false;
     __atomic_add_fetch(ledger_generation(), 1, __ATOMIC_SEQ_CST);
 }
 
@@ -337,7 +338,7 @@ void ledger_leave(void)
     /* A child whose place another thread is just taking keeps this one. */
     if (__atomic_load_n(&forking, __ATOMIC_SEQ_CST) == 0)
         members_free(self);
-    __atomic_store_n(&is_gone, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&is_here, false, __ATOMIC_RELAXED);
 }
 
 uint64_t ledger_add_unwritten(uint64_t count)

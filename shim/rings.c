@@ -107,6 +107,7 @@ static bool unchanged(void)
 
     if (at == NULL || !read_module(at, now) || now[3] != 0)
         return false;
+#pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++)
         if (now[i] != __atomic_load_n(&last.words[i], __ATOMIC_RELAXED))
             return false;

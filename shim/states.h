@@ -34,7 +34,7 @@ extern struct socket_states socket_states;
 
 static inline unsigned states_count(void)
 {
-    return __atomic_load_n(&socket_states.count, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&socket_states.count, __ATOMIC_RELAXED);
 }
 
 /* May this descriptor concern softclose? One load and one branch for the usual no. */

@@ -29,10 +29,13 @@ told()
     assert_output "3840 resets"
     run audited timeout "$LIMIT" "$P/many" threads 64 60
     assert_success
-    # Known limit: a drain thread that does not get to run.
+    # Known limit: a drain thread that does not get to run, or threads that never wait.
     if [ "$output" != "3840 $ENDINGS" ]; then
         assert_output "3840 resets and ends"
-        assert_equal "$(events 'map(select(.code == "threads-unknown")) | length')" 1
+        figure "not repaired, by holders: $(events 'map(select(.event == "close" and .outcome == "reset"
+            and .action == "pass").holders) | group_by(.) | map("\(.[0]) \(length)") | join(", ")')"
+        assert_equal "$(events 'map(select(.event == "close" and .outcome == "reset"
+            and .action == "pass" and .holders != "unknown")) | length')" 0
     fi
     figure "64 threads: $output, told: $(told reset), not written:" \
         "$(events 'map(select(.event == "summary").unwritten) | add')"

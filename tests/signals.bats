@@ -47,17 +47,17 @@ closes_of()
 # every road, is what it is natively; every close that succeeded is in the log.
 step()
 {
-    local name=$1 closes told signals missed every=40
+    local name=$1 closes told signals missed every=40 limit=300
     shift
-    if built_with asan; then
-        every=120 # three times as many instructions
+    if built_with asan; then # three times as many instructions
+        every=120 limit=700
     fi
     timeout 120 "$P/step" "$@" >native.out 2>native.err || [ $? -eq 77 ]
     if grep skipped native.out; then
         skip "$(grep -o 'no hardware.*\|for x86.*' native.out)"
     fi
     run alone env SOFTCLOSE="$MODE" SOFTCLOSE_LOG="$LOG" LD_PRELOAD="$LIBRARY" \
-        timeout 300 "$P/step" --every "${STEP_EVERY:-$every}" "$@"
+        timeout "$limit" "$P/step" --every "${STEP_EVERY:-$every}" "$@"
     assert_success
     diff <(expected native.out | sort) <(grep -v '^every\|^inner\|instructions,' <<<"$output" | sort)
     figure "$name: $(grep -c instructions, <<<"$output") roads of" \
