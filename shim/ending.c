@@ -241,6 +241,7 @@ void ending_thread(void)
         return;
     wait_for_drains(latest_end());
     drainer_dismiss();
+    procfs_end_by(0); /* the program goes on */
 }
 
 /* What another thread's exec or the process's end has begun is not the child's. */

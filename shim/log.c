@@ -302,7 +302,7 @@ static int write_line(const char *line, size_t length)
         fd = own_fds_get(OWN_LOG);
     if (fd < 0 || !is_still(fd, &log_state.target))
         return EBADF;
-    if (log_state.torn && raw_call(SYS_write, fd, "\n", 1) == 1)
+    if (log_state.torn && write_to(fd, &log_state.target, "\n", 1) == 1)
         log_state.torn = false;
     long result = write_to(fd, &log_state.target, line, length);
     if (result >= 0 && (size_t)result < length) {

@@ -79,7 +79,8 @@ bool procfs_alive(pid_t pid)
     return status.st_nlink > 3;
 }
 
-/* Of a /proc that is another namespace's our numbers say nothing. */
+/* Of a /proc that is another namespace's our numbers say nothing; and where there is none, as after
+ * chroot(2), every process would seem to be gone. */
 static bool is_our_proc(void)
 {
     char target[16];
@@ -203,7 +204,7 @@ static enum procfs_answer count_steadily(pid_t pid, uint64_t inode, int enough)
 enum procfs_answer procfs_holds(pid_t pid, uint64_t inode)
 {
     search_until = process_now() + SEARCH_NS;
-    return count_steadily(pid, inode, 1);
+    return is_our_proc() ? count_steadily(pid, inode, 1) : PROCFS_UNKNOWN;
 }
 
 /* -1: it is none. */
@@ -272,7 +273,7 @@ static enum procfs_answer search_all(int proc, uint64_t inode, int own)
 {
     struct search search = {.inode = inode, .own = own, .answer = PROCFS_NO};
 
-    if (!procfs_each_number(proc, search_process, &search))
+    if (!is_our_proc() || !procfs_each_number(proc, search_process, &search))
         return PROCFS_UNKNOWN;
     /* Without process 1 processes are hidden here (mount option hidepid). */
     return search.answer == PROCFS_NO && !search.saw_first ? PROCFS_UNKNOWN : search.answer;

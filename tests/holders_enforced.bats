@@ -295,3 +295,32 @@ os._exit(0)'
     printf '%s\n' "$output" | sed 's/^/# /' >&3
     assert_success
 }
+
+@test "after chroot() into an empty folder a connection that a spawned program holds is left alone" {
+    [ "$(id -u)" -eq 0 ] || skip "not root"
+    cd "$BATS_TEST_TMPDIR"
+    mkdir empty
+    cat >subject.py <<'END'
+import os, socket, time
+listener = socket.create_server(("127.0.0.1", 0))
+peer = socket.create_connection(listener.getsockname())
+held, _ = listener.accept()
+os.set_inheritable(held.fileno(), True)
+child = os.posix_spawn("/bin/sleep", ["sleep", "30"], os.environ)
+while os.path.basename(os.readlink(f"/proc/{child}/exe")) == os.path.basename(os.readlink("/proc/self/exe")):
+    time.sleep(0.01)
+peer.settimeout(1)
+os.chroot("empty")
+held.close()
+try:
+    print("the peer sees", "the end" if peer.recv(1) == b"" else "data", flush=True)
+except TimeoutError:
+    print("the peer sees nothing", flush=True)
+os.kill(child, 9)
+os._exit(0)
+END
+    run timeout 60 python3 subject.py
+    assert_output "the peer sees nothing"
+    run timeout 60 env SOFTCLOSE=enforce SOFTCLOSE_LOG=none LD_PRELOAD="$SOFTCLOSE_LIB" python3 subject.py
+    assert_output "the peer sees nothing"
+}
