@@ -56,7 +56,9 @@ assert_at_most() {
         assert_at_most 3 "system calls of a fork" "$mode, 1000 sockets"
         assert_at_most 1700 "instructions added to a fork" "$mode, 10 sockets"
         few=$(value_of "instructions added to a fork" "$mode, 10 sockets")
-        assert_at_most "$few" "instructions added to a fork" "$mode, 1000 sockets"
+        # Means of a few forks: some differ by an instruction or two.
+        assert_at_most "$(awk -v few="$few" 'BEGIN { print few + 2 }')" \
+            "instructions added to a fork" "$mode, 1000 sockets"
     done
     # A child that ends with all that its parent goes on using, nothing of which is to be told.
     assert_at_most 22 "system calls of a child's end" "enforce, 10 sockets"
