@@ -306,6 +306,7 @@ static bool table_of_own(void)
     }
     if (!leave_table(next, -1))
         return false;
+    log_own_table();
     tasks_start(proc);
     if (proc >= 0)
         raw_call(SYS_close, proc);

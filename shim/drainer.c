@@ -26,6 +26,7 @@ enum { QUEUE_BYTES = 4 << 20 };
 
 /* How long the end of a program may wait for room in the queue; a close() never does. */
 static const uint64_t PATIENCE_NS = 900000000;
+static uint64_t patient_until; /* of the whole end, not of each connection; 0 = not begun */
 
 /* A close waits for an answer no longer than this, and then for a while not at all: the thread does
  * not get to run, and a close that is not repaired is better than one that blocks. The while is
@@ -34,6 +35,11 @@ static const uint64_t ANSWER_NS = 1000000000, SILENCE_NS = 31250000;
 enum { DOUBLED_MOST = 5 };
 
 static bool queue_inherited; /* after a fork the queue is the parent's */
+
+static bool has_own_queue(void)
+{
+    return !__atomic_load_n(&queue_inherited, __ATOMIC_ACQUIRE);
+}
 
 static bool make_queue(bool at_start)
 {
@@ -45,9 +51,11 @@ static bool make_queue(bool at_start)
     int bytes = QUEUE_BYTES;
     if (raw_call(SYS_setsockopt, ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0)
         raw_call(SYS_setsockopt, ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    queue_inherited = false;
-    return own_fds_keep(OWN_DRAIN, ends[0], at_start) >= 0 &&
-           own_fds_keep(OWN_DRAIN_FAR, ends[1], at_start) >= 0;
+    bool kept = own_fds_keep(OWN_DRAIN, ends[0], at_start) >= 0;
+    kept = own_fds_keep(OWN_DRAIN_FAR, ends[1], at_start) >= 0 && kept;
+    /* Last: whoever sees it finds both ends. */
+    __atomic_store_n(&queue_inherited, false, __ATOMIC_RELEASE);
+    return kept;
 }
 
 bool drainer_start(void)
@@ -65,6 +73,7 @@ void drainer_forked(void)
     uint32_t forks = ((drain_shared.load & DRAIN_FORKS) + DRAIN_ONE_FORK) & DRAIN_FORKS;
     drain_shared = (struct drain_shared){.unfit = unfit, .load = forks};
     queue_inherited = true;
+    patient_until = 0;
     thread_forked();
     last_drains_forked();
 }
@@ -98,7 +107,7 @@ static bool can_leave_table(void)
 /*
  * Makes sure that the thread runs, or will. The count is raised already, so one that runs stays.
  * Whoever finds another one just starting it relies on that: if it fails, the starter tells of what
- * has come into the queue meanwhile.
+ * has come into the queue meanwhile. Not while that one still makes a forked child's queue.
  */
 static bool ensure_thread(uint32_t max_draining)
 {
@@ -107,11 +116,11 @@ static bool ensure_thread(uint32_t max_draining)
     if (__atomic_load_n(&drain_shared.unfit, __ATOMIC_SEQ_CST))
         return false;
     if (alive())
-        return true;
+        return has_own_queue();
     before = __atomic_fetch_or(&drain_shared.load, DRAIN_THREAD_ALIVE, __ATOMIC_SEQ_CST);
     if ((before & DRAIN_THREAD_ALIVE) != 0)
-        return true;
-    if (queue_inherited)
+        return has_own_queue();
+    if (!has_own_queue())
         leave_parents_queue();
     if (own_fds_get(OWN_DRAIN) >= 0 && own_fds_get(OWN_DRAIN_FAR) >= 0 && can_leave_table() &&
         drain_table_start(max_draining) && thread_start(drain_thread_run))
@@ -156,11 +165,10 @@ static bool send_soon(const struct observation *observation, const struct handov
 
     if (sent || !observation->facts.awaited)
         return sent;
-    static uint64_t until; /* of the whole end, not of each connection */
-    if (until == 0)
-        until = process_now() + PATIENCE_NS;
-    while (!sent && process_now() < until) {
-        wait_for_room(until);
+    if (patient_until == 0)
+        patient_until = process_now() + PATIENCE_NS;
+    while (!sent && process_now() < patient_until) {
+        wait_for_room(patient_until);
         sent = send_over(handover);
     }
     return sent;
@@ -201,7 +209,7 @@ void drainer_let_go(uint64_t id, enum drain_result result)
 {
     const struct handover handover = {.kind = HANDOVER_LET_GO, .result = result, .socket.id = id};
 
-    if (alive())
+    if (alive() && has_own_queue())
         raw_call(SYS_sendto, own_fds_get(OWN_DRAIN), &handover, sizeof handover,
                  MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/epoll_sets.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "shim/line.h"
+#include "shim/procfs.h"
 #include "shim/raw.h"
 #include "shim/sockets.h"
 
@@ -34,14 +33,6 @@ bool epoll_sets_may_keep(const struct socket *socket)
 
 void epoll_sets_look(int fd)
 {
-    static const char wanted[] = "anon_inode:[eventpoll]";
-    char path[48], target[sizeof wanted];
-    struct line line = {.text = path, .size = sizeof path};
-
-    line_text(&line, "/proc/self/fd/");
-    line_number(&line, fd);
-    line_terminate(&line);
-    long length = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
-    if (length == (long)sizeof wanted - 1 && memcmp(target, wanted, sizeof wanted - 1) == 0)
+    if (procfs_names(fd, "anon_inode:[eventpoll]"))
         epoll_sets_add(fd);
 }

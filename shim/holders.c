@@ -23,10 +23,13 @@ uint32_t holders_births(void)
     return __atomic_load_n(&births, __ATOMIC_RELAXED);
 }
 
+/* Threads that are in it, and how often this one is. */
 static unsigned splitting;
+static _Thread_local unsigned splits_here;
 
 void holders_splitting(int change)
 {
+    splits_here += (unsigned)change;
     __atomic_add_fetch(&splitting, (unsigned)change, __ATOMIC_SEQ_CST);
 }
 
@@ -243,8 +246,11 @@ enum holders holders_search(int fd, const struct socket *socket, bool ending)
     /* Before the search: what is received meanwhile is found by it. What this process has sent is
      * likely to wait; other things do not wait long: softclose's own hand a descriptor to their
      * drain threads that way, too. */
-    bool in_flight = (socket->travelled || socket->inherited) &&
-                     !in_flight_none(holders_one_thread(), !socket->sent);
+    enum in_flight_patience patience = socket->sent ? IN_FLIGHT_HASTY
+                                       : ending     ? IN_FLIGHT_ENDING
+                                                    : IN_FLIGHT_PATIENT;
+    bool in_flight =
+        (socket->travelled || socket->inherited) && !in_flight_none(holders_one_thread(), patience);
 
     switch (procfs_held(facts_inode(fd), ending ? PROCFS_ALL_OWN : (int)socket->descriptors)) {
     case PROCFS_YES:
@@ -343,4 +349,5 @@ void holders_forked_child(void)
     if (sockets_announced() > 0 || copies > 0)
         sockets_each(only_ours, NULL);
     copies = 0;
+    splitting = splits_here;
 }

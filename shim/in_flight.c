@@ -19,27 +19,26 @@
 
 enum { LISTENS = 10, ANSWER = 4096 }; /* udiag_state of a listener: TCP_LISTEN */
 
-static const uint64_t LONGEST_NS = 500000000;
+static const uint64_t HASTY_NS = 600000, PATIENT_NS = 20000000, ENDING_NS = 200000000;
 
 /* One question at a time: the answers come through one socket. */
-static bool asking, opening;
+static pid_t asking, opening;
 
 void in_flight_start(bool at_start)
 {
-    if (own_fds_get(OWN_DIAG) >= 0 || __atomic_test_and_set(&opening, __ATOMIC_ACQUIRE))
+    if (own_fds_get(OWN_DIAG) >= 0 || !process_claim(&opening))
         return;
     long fd = raw_call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
                        NETLINK_SOCK_DIAG);
     if (fd >= 0)
         own_fds_keep(OWN_DIAG, (int)fd, at_start);
-    __atomic_clear(&opening, __ATOMIC_RELEASE);
+    process_yield(&opening);
 }
 
 void in_flight_forked(void)
 {
     int fd = own_fds_get(OWN_DIAG);
 
-    asking = opening = false;
     own_fds_lost(OWN_DIAG);
     if (fd >= 0) {
         raw_call(SYS_close, fd);
@@ -66,7 +65,8 @@ static bool send_question(int fd)
 /* The sockets in whose queues something waits. */
 struct waiting {
     struct carriers carriers;
-    bool more; /* others, too, or the kernel did not say */
+    bool more;   /* others, too, or the kernel did not say */
+    bool others; /* some are no seqpacket sockets, as those of softclose's drain threads are */
 };
 
 /* What waits for our own drain thread is what we have handed over, and nothing else. */
@@ -144,6 +144,8 @@ static void read_socket(const struct nlmsghdr *header, struct waiting *waiting)
         add(waiting, socket->udiag_ino);
     if (told.elsewhere > 0 && told.joined)
         add(waiting, told.peer);
+    if ((told.bytes > 0 || told.elsewhere > 0) && socket->udiag_type != SOCK_SEQPACKET)
+        waiting->others = true;
 }
 
 /* False after the last part. */
@@ -177,6 +179,7 @@ static void ask(int fd, struct waiting *waiting)
     long length;
 
     waiting->carriers.count = 0;
+    waiting->others = false;
     own_queue = (unsigned)facts_inode(own_fds_get(OWN_DRAIN_FAR));
     waiting->more = !send_question(fd);
     if (waiting->more)
@@ -200,10 +203,19 @@ static void keep_common(struct carriers *suspects, const struct carriers *now)
     suspects->count = kept;
 }
 
-static bool none_waits(int fd, bool alone, bool patient)
+/* How long what waits may take to be received. A drain thread receives at once, if the machine lets
+ * it run; nothing is known of others. */
+static uint64_t patience_with(const struct waiting *waiting, enum in_flight_patience patience)
 {
-    enum { FEW = 3, MANY = 9 };
-    uint64_t until = process_now() + LONGEST_NS;
+    if (patience == IN_FLIGHT_HASTY)
+        return HASTY_NS;
+    return patience == IN_FLIGHT_ENDING && !waiting->others ? ENDING_NS : PATIENT_NS;
+}
+
+static bool none_waits(int fd, bool alone, enum in_flight_patience patience)
+{
+    enum { FEW = 3, LONGEST_PAUSE = 10000000 };
+    uint64_t since = process_now();
     struct timespec pause = {0, 300000};
     struct waiting now;
     struct carriers suspects = {0};
@@ -218,24 +230,24 @@ static bool none_waits(int fd, bool alone, bool patient)
             begun = true;
         }
         if (begun && suspects.count > 0 && tries >= FEW && alone)
-            carried_acquit(&suspects, until);
+            carried_acquit(&suspects, since + ENDING_NS);
         if (begun && suspects.count == 0)
             return true;
-        if (tries >= (patient ? MANY : FEW) || procfs_late(until))
+        if (tries >= FEW && procfs_late(since + patience_with(&now, patience)))
             return false;
         raw_call(SYS_nanosleep, &pause, NULL);
-        if (tries >= FEW)
+        if (tries >= FEW && pause.tv_nsec < LONGEST_PAUSE)
             pause.tv_nsec *= 2;
     }
 }
 
-bool in_flight_none(bool alone, bool patient)
+bool in_flight_none(bool alone, enum in_flight_patience patience)
 {
     int fd = own_fds_get(OWN_DIAG);
 
-    if (fd < 0 || __atomic_test_and_set(&asking, __ATOMIC_ACQUIRE))
+    if (fd < 0 || !process_claim(&asking))
         return false;
-    bool none = none_waits(fd, alone, patient);
-    __atomic_clear(&asking, __ATOMIC_RELEASE);
+    bool none = none_waits(fd, alone, patience);
+    process_yield(&asking);
     return none;
 }

@@ -21,14 +21,19 @@ void in_flight_start(bool at_start);
 /* In a forked child: the netlink socket is the parent's. */
 void in_flight_forked(void);
 
+/* How long what waits is waited for: 0.6 ms; 20 ms; or, at the end of a process, 200 ms as long as
+ * only seqpacket sockets have something waiting: hand-overs to the drain threads of other processes
+ * (drainer.h), which a busy machine lets run late. */
+enum in_flight_patience { IN_FLIGHT_HASTY, IN_FLIGHT_PATIENT, IN_FLIGHT_ENDING };
+
 /*
  * True when no descriptor is in flight in this network namespace: no UNIX socket has anything in
  * its queue, or (`alone`, for a process with one thread: carried.h) what waits there carries none.
- * What waits is mostly read at once, so it is asked more than once: for 0.6 ms, or `patient`, for
- * 20 ms. Not seen are messages between sockets of other network namespaces, and datagrams of length
+ * What waits is mostly read at once, so it is asked more than once, for as long as `patience`. Not
+ * seen are messages between sockets of other network namespaces, and datagrams of length
  * 0 whose sender's socket is closed or not connected. About 1 us for each UNIX socket each time,
  * and `alone` 20 us for each process.
  */
-bool in_flight_none(bool alone, bool patient);
+bool in_flight_none(bool alone, enum in_flight_patience patience);
 
 #endif

@@ -289,6 +289,14 @@ static long write_to(int fd, const struct identity *target, const char *line, si
                                   : raw_call(SYS_write, fd, line, length);
 }
 
+/* In a thread with a descriptor table of its own: ours in the program's may have moved aside. */
+static _Thread_local int number_here;
+
+void log_own_table(void)
+{
+    number_here = own_fds_get(OWN_LOG);
+}
+
 static int write_line(const char *line, size_t length)
 {
     int fd = 2;
@@ -299,7 +307,7 @@ static int write_line(const char *line, size_t length)
         open_target(false);
     }
     if (log_state.kind != KIND_STDERR)
-        fd = own_fds_get(OWN_LOG);
+        fd = number_here > 0 ? number_here : own_fds_get(OWN_LOG);
     if (fd < 0 || !is_still(fd, &log_state.target))
         return EBADF;
     if (log_state.torn && write_to(fd, &log_state.target, "\n", 1) == 1)

@@ -29,6 +29,9 @@ bool log_others_write(void);
  * fatal signal), and the next process's line would join the half of theirs. */
 void log_settle(void);
 
+/* The calling thread has left the program's descriptor table, with the log's number in it. */
+void log_own_table(void);
+
 /* The program may have closed or redirected descriptor 2: true when it has, and nothing is written
  * there any more. */
 bool log_stderr_gone(void);

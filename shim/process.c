@@ -69,6 +69,19 @@ pid_t process_pid(void)
     return owner;
 }
 
+bool process_claim(pid_t *holder)
+{
+    pid_t before = __atomic_load_n(holder, __ATOMIC_RELAXED);
+
+    return before != owner && __atomic_compare_exchange_n(holder, &before, owner, false,
+                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+void process_yield(pid_t *holder)
+{
+    __atomic_store_n(holder, 0, __ATOMIC_RELEASE);
+}
+
 pid_t process_thread(void)
 {
     static _Thread_local pid_t thread;

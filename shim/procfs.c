@@ -324,6 +324,19 @@ static bool each_descriptor(int fd, void *context)
     return true;
 }
 
+bool procfs_names(int fd, const char *what)
+{
+    char path[48], target[48];
+    struct line line = {.text = path, .size = sizeof path};
+    size_t wanted = strlen(what);
+
+    line_text(&line, "/proc/self/fd/");
+    line_number(&line, fd);
+    line_terminate(&line);
+    long length = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
+    return length == (long)wanted && memcmp(target, what, wanted) == 0;
+}
+
 bool procfs_each_fd(void (*each)(int fd))
 {
     long directory =

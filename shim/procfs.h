@@ -53,6 +53,9 @@ bool procfs_late(uint64_t until);
  * file, which takes a number for a moment: at the start, or in a descriptor table of its own. */
 long procfs_read(int directory, const char *path, char *text, size_t size);
 
+/* Is this what the calling process's descriptor is (proc_pid_fd(5): "anon_inode:[eventpoll]")? */
+bool procfs_names(int fd, const char *what);
+
 /* Calls `each` for every name of an open directory that is a number, until it says false. False
  * when the directory cannot be read. */
 bool procfs_each_number(int directory, bool (*each)(int number, void *context), void *context);

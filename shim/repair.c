@@ -120,12 +120,12 @@ static unsigned drain_waiting(const struct observation *listener, struct observa
 static unsigned drain_backlog(const struct observation *listener)
 {
     static struct observation one;
-    static bool taken;
+    static pid_t taken;
 
-    if (__atomic_exchange_n(&taken, true, __ATOMIC_ACQUIRE))
+    if (!process_claim(&taken))
         return ACTION_PASS;
     unsigned actions = drain_waiting(listener, &one);
-    __atomic_store_n(&taken, false, __ATOMIC_RELEASE);
+    process_yield(&taken);
     return actions;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/rings.h"
 
-#include <fcntl.h>
 #include <link.h>
 #include <stddef.h>
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #include "shim/audit.h"
 #include "shim/ledger.h"
-#include "shim/line.h"
+#include "shim/procfs.h"
 #include "shim/raw.h"
 
 enum { LOADED_MOST = 4096, NAME = 256 };
@@ -25,15 +24,7 @@ void rings_made(void)
 
 void rings_look(int fd)
 {
-    static const char wanted[] = "anon_inode:[io_uring]";
-    char path[48], target[sizeof wanted];
-    struct line line = {.text = path, .size = sizeof path};
-
-    line_text(&line, "/proc/self/fd/");
-    line_number(&line, fd);
-    line_terminate(&line);
-    long length = raw_call(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
-    if (length == (long)sizeof wanted - 1 && memcmp(target, wanted, sizeof wanted - 1) == 0)
+    if (procfs_names(fd, "anon_inode:[io_uring]"))
         rings_made();
 }
 

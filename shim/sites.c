@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unwind.h>
 
+#include "shim/process.h"
 #include "shim/raw.h"
 
 /* glibc 2.35; weak, so that the library loads on older ones. */
@@ -16,7 +17,7 @@ extern int _dl_find_object(void *address, struct dl_find_object *result) __attri
 
 static struct module modules[MODULES_MOST];
 static size_t module_count;
-static bool learning;
+static pid_t learning;
 
 /* Paths are copied: a link map goes with dlclose(). */
 static char paths[64 << 10];
@@ -106,7 +107,7 @@ static bool is_known(uintptr_t address)
 
 void sites_learn(const uintptr_t *addresses, size_t count)
 {
-    if (_dl_find_object == NULL || __atomic_test_and_set(&learning, __ATOMIC_ACQUIRE))
+    if (_dl_find_object == NULL || !process_claim(&learning))
         return;
     for (size_t i = 0; i < count && module_count < MODULES_MOST; i++) {
         struct dl_find_object found;
@@ -119,7 +120,7 @@ void sites_learn(const uintptr_t *addresses, size_t count)
              (const void *)((const char *)found.dlfo_map_start + header->e_phoff), header->e_phnum);
         __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
     }
-    __atomic_clear(&learning, __ATOMIC_RELEASE);
+    process_yield(&learning);
 }
 
 struct walk {
