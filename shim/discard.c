@@ -31,7 +31,7 @@ bool discard_copies(enum proto proto, const char *ulp)
     return proto != PROTO_TCP || ulp[0] != '\0';
 }
 
-bool discard_has_to_copy(int fd, enum proto proto)
+static enum copying ask_copying(int fd, enum proto proto)
 {
     char ulp[16] = ""; /* TCP_ULP_NAME_MAX */
     socklen_t length = sizeof ulp;
@@ -39,15 +39,15 @@ bool discard_has_to_copy(int fd, enum proto proto)
     if (proto == PROTO_TCP &&
         (raw_call(SYS_getsockopt, fd, IPPROTO_TCP, TCP_ULP, ulp, &length) != 0 || length == 0))
         ulp[0] = '\0';
-    return discard_copies(proto, ulp);
+    return discard_copies(proto, ulp) ? COPYING_YES : COPYING_NO;
 }
 
 /* A kTLS record that is no data (an alert, a key update) is EIO without room for its type. UNIX
  * messages get no such room: the descriptors in them are to be closed by the kernel. */
-static long copy_away(int fd, bool record_types)
+static long copy_away(int fd, bool record_types, size_t most)
 {
     char control[64];
-    struct iovec part = {rubbish, sizeof rubbish};
+    struct iovec part = {rubbish, most};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = record_types ? control : NULL,
@@ -56,14 +56,25 @@ static long copy_away(int fd, bool record_types)
     return raw_call(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
 }
 
-static long discard_some(int fd, const struct discard_how *how)
+/* Mostly nothing is here but the peer's end, which every protocol tells in the same way: one byte
+ * first, and only if there is one it matters what to do with the rest. */
+static long discard_some(int fd, struct discard_how *how)
 {
-    if (how->copies || process_in_valgrind()) /* which takes the NULL for a mistake */
-        return copy_away(fd, how->proto == PROTO_TCP);
+    bool tcp = how->proto == PROTO_TCP;
+
+    if (how->copying == COPYING_UNASKED) {
+        long got = copy_away(fd, tcp, tcp ? 1 : sizeof rubbish);
+        if (got > 0)
+            how->copying = ask_copying(fd, how->proto);
+        return got;
+    }
+    if (how->copying == COPYING_YES ||
+        process_in_valgrind()) /* which takes the NULL for a mistake */
+        return copy_away(fd, tcp, sizeof rubbish);
     return raw_call(SYS_recvfrom, fd, NULL, DISCARD_AT_ONCE, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
 }
 
-enum discard_end discard(int fd, const struct discard_how *how, uint64_t most, uint64_t *bytes)
+enum discard_end discard(int fd, struct discard_how *how, uint64_t most, uint64_t *bytes)
 {
     uint64_t limit = most == 0 ? UINT64_MAX : most;
     bool empty_records = how->type == TYPE_SEQPACKET;

@@ -25,17 +25,18 @@ enum discard_end {
  */
 bool discard_copies(enum proto proto, const char *ulp);
 
-/* The same for an open socket. One getsockopt(2) for TCP. */
-bool discard_has_to_copy(int fd, enum proto proto);
+/* Asked of the kernel (one getsockopt(2)) only when there is something to throw away. */
+enum copying { COPYING_UNASKED, COPYING_NO, COPYING_YES };
 
 struct discard_how {
     enum proto proto;
     enum sock_type type;
-    bool copies; /* discard_has_to_copy() */
+    enum copying copying;
 };
 
 /* At most about `most` bytes (0 = all that is here). Adds what was read to *bytes. Urgent bytes are
- * read past. One recv(2) and one that finds nothing more. */
-enum discard_end discard(int fd, const struct discard_how *how, uint64_t most, uint64_t *bytes);
+ * read past. One recv(2) and one that finds nothing more; on a TCP connection the first time two
+ * calls besides. */
+enum discard_end discard(int fd, struct discard_how *how, uint64_t most, uint64_t *bytes);
 
 #endif

@@ -26,13 +26,12 @@ void drain_start(struct drain *drain, int fd, const struct facts *facts,
 {
     *drain = (struct drain){
         .fd = fd,
-        .how = {.proto = facts->proto,
-                .type = facts->type,
-                .copies = discard_has_to_copy(fd, facts->proto)},
+        .how = {.proto = facts->proto, .type = facts->type},
         .on_limit = settings->on_limit,
         .telling = told                           ? TELL_ALWAYS
                    : settings->events == LOG_NONE ? TELL_NEVER
                                                   : TELL_FAILURE,
+        .lingers = facts->linger >= 0,
         .idle_ms = settings->drain_idle_ms,
         .total_ms = settings->drain_total_ms,
         .most = settings->drain_bytes,
@@ -140,5 +139,6 @@ void drain_before_close(struct drain *drain, enum drain_result result)
         discard(drain->fd, &drain->how, LAST_READ, &drain->bytes);
     struct linger linger = {.l_onoff = reset, .l_linger = 0};
 
-    raw_call(SYS_setsockopt, drain->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    if (reset || drain->lingers)
+        raw_call(SYS_setsockopt, drain->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

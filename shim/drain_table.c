@@ -18,14 +18,16 @@ struct place {
     uint64_t id, since;
     uint64_t started, last, most, bytes;
     uint32_t idle_ms, total_ms;
-    int32_t fd, program_fd;
+    int32_t program_fd;
+    int32_t fd : 24; /* numbers go up one by one: nr_open is 2^20 */
+    uint32_t copying : 2, lingers : 1, watched : 1;
     uint32_t heap;         /* its index in the heap */
     uint32_t older, newer; /* neighbours by age; of a free place `older` is the next free one */
     uint8_t peer_address[16];
     in_port_t peer_port;
     /* `type` has no room for datagrams, which are not drained. */
     uint16_t peer_family : 2, proto : 2, type : 1, role : 2, shut : 2, telling : 2;
-    uint16_t on_limit : 1, copies : 1, deaf : 1, soften : 1, softened : 1;
+    uint16_t on_limit : 1, deaf : 1, soften : 1, softened : 1;
 };
 
 _Static_assert(sizeof(struct place) == 96, "no padding");
@@ -206,7 +208,8 @@ uint32_t drain_table_take(const struct draining *draining)
         .program_fd = draining->program_fd,
         .proto = drain->how.proto,
         .type = drain->how.type,
-        .copies = drain->how.copies,
+        .copying = drain->how.copying,
+        .lingers = drain->lingers,
         .on_limit = drain->on_limit,
         .telling = drain->telling,
         .deaf = drain->deaf,
@@ -233,7 +236,8 @@ void drain_table_drain(uint32_t index, struct drain *out)
 
     *out = (struct drain){
         .fd = place->fd,
-        .how = {.proto = place->proto, .type = place->type, .copies = place->copies},
+        .how = {.proto = place->proto, .type = place->type, .copying = place->copying},
+        .lingers = place->lingers,
         .on_limit = place->on_limit,
         .telling = place->telling,
         .deaf = place->deaf,
@@ -271,10 +275,21 @@ void drain_table_progress(uint32_t index, const struct drain *drain)
 
     place->bytes = drain->bytes;
     place->deaf = drain->deaf;
+    place->copying = drain->how.copying;
     if (place->last == drain->last)
         return;
     place->last = drain->last;
     heap_sink(place->heap); /* deadlines only ever move later */
+}
+
+void drain_table_watch(uint32_t index)
+{
+    places[index].watched = true;
+}
+
+bool drain_table_watched(uint32_t index)
+{
+    return places[index].watched;
 }
 
 bool drain_table_softens(uint32_t index)

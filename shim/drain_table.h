@@ -38,8 +38,12 @@ void drain_table_get(uint32_t index, struct draining *out);
 /* The same, only the drain. Its fd is -1 when the place has been given back. */
 void drain_table_drain(uint32_t index, struct drain *out);
 
-/* After a read: its bytes, last and deaf. */
+/* After a read: its bytes, last, deaf, and how it is read. */
 void drain_table_progress(uint32_t index, const struct drain *drain);
+
+/* It is in the thread's epoll set. */
+void drain_table_watch(uint32_t index);
+bool drain_table_watched(uint32_t index);
 
 /* Is it of a shutdown(SHUT_RDWR)? */
 bool drain_table_softens(uint32_t index);

@@ -15,6 +15,7 @@
 #include "shim/audit.h"
 #include "shim/drain_table.h"
 #include "shim/facts.h"
+#include "shim/handover.h"
 #include "shim/in_call.h"
 #include "shim/log.h"
 #include "shim/own_fds.h"
@@ -52,7 +53,8 @@ static void release(uint32_t index, int fd)
 {
     /* The program may still have the connection: then closing our descriptor would leave it in the
      * set (epoll(7)), and its events would come for a place that is somebody else's by then. */
-    raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    if (drain_table_watched(index))
+        raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     raw_call(SYS_close, fd);
     drain_table_give(index);
     drain_thread_one_less();
@@ -170,7 +172,9 @@ static void add(const struct handover *handover, int fd)
     if (!draining.drain.soften && read_one(index))
         return;
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.u32 = index};
-    if (raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (raw_call(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)
+        drain_table_watch(index);
+    else
         finish(index, DRAIN_ERROR); /* epoll(7): max_user_watches */
 }
 
@@ -188,46 +192,26 @@ static uint32_t numbers_for_drains(void)
     return limit.rlim_cur > kept ? (uint32_t)limit.rlim_cur - kept : 1;
 }
 
-/* The next message: its length, and its descriptor or -1. */
-static long receive_one(struct handover *handover, int *fd)
-{
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec part = {handover, sizeof *handover};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    long got = raw_call(SYS_recvmsg, queue_fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-    *fd = -1;
-    if (got < 0)
-        return got;
-    const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-    if (rights != NULL && rights->cmsg_type == SCM_RIGHTS)
-        memcpy(fd, CMSG_DATA(rights), sizeof *fd);
-    return got;
-}
-
-static void receive(void)
+/* How many connections came. */
+static unsigned receive(void)
 {
     struct handover handover;
     uint32_t most = numbers_for_drains();
+    unsigned count = 0;
     int fd;
 
     for (;;) {
         make_room(most);
-        long got = receive_one(&handover, &fd);
+        long got = handover_receive(queue_fd, &handover, &fd);
         if (got < 0)
-            return;
+            return count;
         if (got != (long)sizeof handover)
             continue; /* only to wake us */
         if (handover.kind == HANDOVER_LET_GO) {
             end_softening(handover.socket.id, handover.result);
             continue;
         }
+        count++;
         if (fd >= 0) {
             add(&handover, fd);
             continue;
@@ -376,10 +360,30 @@ static bool follow_orders(void)
     return dismissed;
 }
 
+/*
+ * While many connections come, a turn for each would cost more than their drains: being woken,
+ * three calls of epoll and four that are made once in a turn. What gathers in a pause is taken in
+ * one turn, and most peers have finished by then. Nobody waits for us meanwhile, or drainer.c ends
+ * the pause.
+ */
+static void pause_if_busy(unsigned received, uint64_t elapsed)
+{
+    enum { MANY_IN_A_MS = 4 };
+    struct timespec pause = {0, 500000};
+    uint32_t calm = DRAIN_CALM;
+
+    if ((uint64_t)received * 1000000 < MANY_IN_A_MS * elapsed || received < 2)
+        return;
+    if (__atomic_compare_exchange_n(&drain_shared.urgency, &calm, DRAIN_PAUSES, false,
+                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        raw_call(SYS_futex, &drain_shared.urgency, FUTEX_WAIT_PRIVATE, DRAIN_PAUSES, &pause, NULL,
+                 0);
+}
+
 void drain_thread_run(void)
 {
     struct epoll_event events[EVENTS];
-    uint64_t idle_since = process_now();
+    uint64_t idle_since = process_now(), last_turn = idle_since;
 
     raw_call(SYS_prctl, PR_SET_NAME, "softclose");
     if (!table_of_own()) {
@@ -388,13 +392,14 @@ void drain_thread_run(void)
     }
     for (;;) {
         uint64_t now = process_now();
+        __atomic_store_n(&drain_shared.urgency, DRAIN_CALM, __ATOMIC_SEQ_CST);
         long count = raw_call(SYS_epoll_pwait, epoll_fd, events, EVENTS,
                               turn_timeout(now, idle_since), NULL, 8);
         in_call_answer(); /* somebody waits for that */
         read_some(events, count, false);
         thread_follow_credentials(tasks_directory());
         /* New ones last: a place that became free in this turn is given away only now. */
-        receive();
+        unsigned received = receive();
         in_call_answer(); /* its message may just have been taken */
         read_some(events, count, true);
         now = process_now();
@@ -404,5 +409,7 @@ void drain_thread_run(void)
             idle_since = now;
         if ((dismissed || now - idle_since >= 2 * SECOND) && leave())
             return;
+        pause_if_busy(received, now - last_turn);
+        last_turn = now;
     }
 }

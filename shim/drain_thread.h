@@ -9,21 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shim/drain.h"
-#include "shim/sockets.h"
-
-/* What travels with a descriptor, or (HANDOVER_LET_GO) without one. */
-struct handover {
-    enum handover_kind {
-        HANDOVER_DRAIN,
-        HANDOVER_LET_GO, /* a softened socket: its close is to be the last */
-    } kind;
-    enum drain_result result; /* LET_GO: what its drain is told to have ended with, if anything */
-    uint32_t max_draining;
-    struct drain drain;
-    struct socket socket;
-};
-
 /* Parts of the load: the bit, which process of a family of forks it counts for, the number. */
 enum {
     DRAIN_THREAD_ALIVE = 1u << 31,
@@ -44,6 +29,8 @@ struct drain_shared {
     uint64_t crowded_until; /* CLOCK_MONOTONIC ns: no number was left in the thread's table */
     uint32_t unanswered;    /* questions (in_call.h) in a row that it did not answer in time */
     uint64_t silent_until;  /* the same: until then it is asked none */
+    /* A futex. URGENT ends the thread's pause, or prevents the next one. */
+    enum drain_urgency { DRAIN_CALM, DRAIN_PAUSES, DRAIN_URGENT } urgency;
 };
 
 extern struct drain_shared drain_shared;

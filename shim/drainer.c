@@ -14,6 +14,7 @@
 #include "shim/audit.h"
 #include "shim/drain_table.h"
 #include "shim/drain_thread.h"
+#include "shim/handover.h"
 #include "shim/last_drains.h"
 #include "shim/own_fds.h"
 #include "shim/process.h"
@@ -139,29 +140,9 @@ static void wait_for_room(uint64_t until)
     raw_call(SYS_ppoll, &queue, 1, &left, NULL, 8);
 }
 
-static bool send_over(const struct handover *handover)
-{
-    struct iovec part = {(void *)handover, sizeof *handover};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {.bytes = {0}};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &handover->drain.fd, sizeof(int));
-    return raw_call(SYS_sendmsg, own_fds_get(OWN_DRAIN), &message, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
-}
-
 static bool send_soon(const struct observation *observation, const struct handover *handover)
 {
-    bool sent = send_over(handover);
+    bool sent = handover_send(own_fds_get(OWN_DRAIN), handover);
 
     if (sent || !observation->facts.awaited)
         return sent;
@@ -169,7 +150,7 @@ static bool send_soon(const struct observation *observation, const struct handov
         patient_until = process_now() + PATIENCE_NS;
     while (!sent && process_now() < patient_until) {
         wait_for_room(patient_until);
-        sent = send_over(handover);
+        sent = handover_send(own_fds_get(OWN_DRAIN), handover);
     }
     return sent;
 }
@@ -216,6 +197,8 @@ void drainer_let_go(uint64_t id, enum drain_result result)
 
 static void wake(void)
 {
+    if (__atomic_exchange_n(&drain_shared.urgency, DRAIN_URGENT, __ATOMIC_SEQ_CST) == DRAIN_PAUSES)
+        raw_call(SYS_futex, &drain_shared.urgency, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     /* An empty message. With a full queue the thread has to come round anyway. */
     raw_call(SYS_sendto, own_fds_get(OWN_DRAIN), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 }

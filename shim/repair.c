@@ -60,20 +60,33 @@ static bool hand_over(struct observation *observation, const struct drain *drain
     return false;
 }
 
+static void read_now(struct observation *observation, struct drain *drain)
+{
+    observation->facts.ended =
+        drain_linger(drain, drain_read(drain, drain->started), decide_promise(&observation->facts));
+    observation_decide_again(observation);
+}
+
 /* Reading what is here comes first: only a peer that goes on sending is worth a thread or a wait.
- * Returns which manner it was. */
+ * But where nothing was here just now, the thread's first read will do. Returns which manner it
+ * was. */
 static unsigned drain_connection(struct observation *observation)
 {
     const struct verdict *verdict = &observation->verdict;
+    const struct facts *facts = &observation->facts;
+    bool nothing_here = facts->unread == 0 && !facts->peer_fin && decide_promise(facts) == 0;
     struct drain drain;
 
-    drain_start(&drain, observation->fd, &observation->facts, &observation->settings,
-                observation->wanted, process_now());
-    observation->facts.ended = drain_linger(&drain, drain_read(&drain, drain.started),
-                                            decide_promise(&observation->facts));
-    observation_decide_again(observation);
-    if ((verdict->actions & ACTION_DRAIN_BACKGROUND) != 0 && hand_over(observation, &drain))
-        return ACTION_DRAIN_BACKGROUND;
+    drain_start(&drain, observation->fd, facts, &observation->settings, observation->wanted,
+                process_now());
+    if (!nothing_here || (verdict->actions & ACTION_DRAIN_BACKGROUND) == 0)
+        read_now(observation, &drain);
+    if ((verdict->actions & ACTION_DRAIN_BACKGROUND) != 0) {
+        if (hand_over(observation, &drain))
+            return ACTION_DRAIN_BACKGROUND;
+        if (nothing_here)
+            read_now(observation, &drain);
+    }
     if ((verdict->actions & ACTION_DRAIN_BLOCK) != 0 && drain_here(observation, &drain))
         return ACTION_DRAIN_BLOCK;
     if (observation->facts.ended != DRAIN_UNDER_WAY)
@@ -188,7 +201,7 @@ bool repair_shutdown(struct observation *observation)
         return false;
     drain_start(&drain, observation->fd, &observation->facts, &observation->settings,
                 observation->wanted, process_now());
-    drain.soften = true;
+    drain.soften = drain.lingers = true; /* the program may still set it */
     if (!hand_over(observation, &drain))
         return false;
     observation->taken = ACTION_SOFTENED;

@@ -8,6 +8,7 @@
 
 #include "shim/audit.h"
 #include "shim/ledger.h"
+#include "shim/process.h"
 #include "shim/procfs.h"
 #include "shim/raw.h"
 
@@ -35,7 +36,7 @@ static bool read_memory(const void *from, void *to, size_t size)
     struct iovec here = {.iov_base = to, .iov_len = size};
     struct iovec there = {.iov_base = (void *)(uintptr_t)from, .iov_len = size};
     /* By this thread: the first one may have ended, and has no memory then. */
-    long thread = raw_call(SYS_gettid);
+    long thread = process_thread();
     long got = raw_call(SYS_process_vm_readv, thread, &here, 1, &there, 1, 0);
 
     if (got == -EPERM || got == -ENOSYS) {

@@ -42,21 +42,6 @@ static void tcp_pair(int ends[2])
     close(listener);
 }
 
-static void test_choice_of_a_socket(void **state)
-{
-    int ends[2];
-
-    (void)state;
-    tcp_pair(ends);
-    assert_false(discard_has_to_copy(ends[0], PROTO_TCP));
-    close(ends[0]);
-    close(ends[1]);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-    assert_true(discard_has_to_copy(ends[0], PROTO_UNIX));
-    close(ends[0]);
-    close(ends[1]);
-}
-
 static void send_all(int fd, size_t count, int flags)
 {
     static const char bytes[MORE];
@@ -74,7 +59,7 @@ static void wait_for(int fd, short events)
 }
 
 /* Until the peer's end; what comes in several pieces is read in several. */
-static uint64_t discard_all(int fd, const struct discard_how *how)
+static uint64_t discard_all(int fd, struct discard_how *how)
 {
     enum discard_end end;
     uint64_t bytes = 0;
@@ -85,14 +70,40 @@ static uint64_t discard_all(int fd, const struct discard_how *how)
     return bytes;
 }
 
+/* Asked only once there is something to throw away. */
+static void test_choice_of_a_socket(void **state)
+{
+    struct discard_how tcp = {.proto = PROTO_TCP}, local = {.proto = PROTO_UNIX};
+    uint64_t bytes = 0;
+    int ends[2];
+
+    (void)state;
+    tcp_pair(ends);
+    assert_int_equal(discard(ends[0], &tcp, 0, &bytes), DISCARD_MORE);
+    assert_int_equal(tcp.copying, COPYING_UNASKED);
+    send_all(ends[1], MORE, 0);
+    shutdown(ends[1], SHUT_WR);
+    assert_int_equal(discard_all(ends[0], &tcp), MORE);
+    assert_int_equal(tcp.copying, COPYING_NO);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    send_all(ends[1], MORE, MSG_DONTWAIT);
+    shutdown(ends[1], SHUT_WR);
+    assert_int_equal(discard_all(ends[0], &local), MORE);
+    assert_int_equal(local.copying, COPYING_YES);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* With an urgent byte in the midst, which is read past and not counted. */
 static void test_both_ways_over_tcp(void **state)
 {
     int ends[2];
 
     (void)state;
-    for (int copies = 0; copies <= 1; copies++) {
-        struct discard_how how = {.proto = PROTO_TCP, .copies = copies != 0};
+    for (enum copying copying = COPYING_UNASKED; copying <= COPYING_YES; copying++) {
+        struct discard_how how = {.proto = PROTO_TCP, .copying = copying};
         tcp_pair(ends);
         send_all(ends[1], BEFORE, 0);
         send_all(ends[1], 1, MSG_OOB);
@@ -106,7 +117,7 @@ static void test_both_ways_over_tcp(void **state)
 
 static void test_limit(void **state)
 {
-    struct discard_how how = {.proto = PROTO_UNIX, .copies = true};
+    struct discard_how how = {.proto = PROTO_UNIX, .copying = COPYING_YES};
     uint64_t bytes = 0;
     int ends[2], left = 0;
 
@@ -124,7 +135,7 @@ static void test_limit(void **state)
 /* Descriptors in what is thrown away are closed, not received. */
 static void test_descriptors_in_messages(void **state)
 {
-    struct discard_how how = {.proto = PROTO_UNIX, .copies = true};
+    struct discard_how how = {.proto = PROTO_UNIX, .copying = COPYING_YES};
     char control[CMSG_SPACE(sizeof(int))] = {0};
     char byte = 0;
     struct iovec part = {&byte, 1};

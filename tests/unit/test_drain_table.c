@@ -14,9 +14,10 @@ static struct draining example(int number)
 {
     return (struct draining){
         .drain = {.fd = number + 1,
-                  .how = {.proto = PROTO_MPTCP, .type = TYPE_SEQPACKET, .copies = true},
+                  .how = {.proto = PROTO_MPTCP, .type = TYPE_SEQPACKET, .copying = COPYING_YES},
                   .on_limit = ON_LIMIT_RESET,
                   .telling = TELL_FAILURE,
+                  .lingers = true,
                   .deaf = true,
                   .idle_ms = UINT32_MAX,
                   .total_ms = UINT32_MAX - 1,
@@ -44,7 +45,8 @@ static void assert_same(const struct draining *in, uint32_t place)
     assert_int_equal(in->drain.fd, out.drain.fd);
     assert_int_equal(in->drain.how.proto, out.drain.how.proto);
     assert_int_equal(in->drain.how.type, out.drain.how.type);
-    assert_int_equal(in->drain.how.copies, out.drain.how.copies);
+    assert_int_equal(in->drain.how.copying, out.drain.how.copying);
+    assert_int_equal(in->drain.lingers, out.drain.lingers);
     assert_int_equal(in->drain.on_limit, out.drain.on_limit);
     assert_int_equal(in->drain.telling, out.drain.telling);
     assert_int_equal(in->drain.deaf, out.drain.deaf);
@@ -89,9 +91,12 @@ static void test_in_and_out(void **state)
     assert_true(drain_table_softens(places[2]));
     assert_int_equal(drain_table_softening(second.socket.id), places[2]);
     assert_int_equal(drain_table_softening(first.socket.id), DRAIN_TABLE_NONE);
+    drain_table_watch(places[1]);
+    assert_true(drain_table_watched(places[1]) && !drain_table_watched(places[0]));
     first.drain.bytes = 5;
     first.drain.last++;
     first.drain.deaf = false;
+    first.drain.how.copying = COPYING_NO;
     drain_table_progress(places[1], &first.drain);
     assert_same(&first, places[1]);
     drain_table_give(places[2]);
