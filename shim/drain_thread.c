@@ -182,13 +182,15 @@ static void add(const struct handover *handover, int fd)
  * number for. */
 static uint32_t numbers_for_drains(void)
 {
-    enum { KEPT = 16, FEW = 4 };
+    enum { KEPT = 16, FEW = 4, MANY = 1024 };
     struct rlimit limit;
 
     if (raw_call(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) != 0 ||
         limit.rlim_cur > DRAIN_TABLE_MOST)
         limit.rlim_cur = DRAIN_TABLE_MOST;
-    uint32_t kept = limit.rlim_cur > 2 * KEPT ? KEPT : FEW;
+    bool many = limit.rlim_cur >= MANY;
+    tasks_keep_open(many);
+    uint32_t kept = many ? KEPT + TASKS_OPEN_FILES : limit.rlim_cur > 2 * KEPT ? KEPT : FEW;
     return limit.rlim_cur > kept ? (uint32_t)limit.rlim_cur - kept : 1;
 }
 
@@ -386,6 +388,7 @@ void drain_thread_run(void)
     uint64_t idle_since = process_now(), last_turn = idle_since;
 
     raw_call(SYS_prctl, PR_SET_NAME, "softclose");
+    raw_call(SYS_prctl, PR_SET_TIMERSLACK, 1000); /* ns: its pauses are short */
     if (!table_of_own()) {
         leave_unfit();
         return;

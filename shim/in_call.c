@@ -89,12 +89,14 @@ static pid_t suspects[SUSPECTS];
 static unsigned suspect_count;
 static bool failed; /* some thread could not be looked at */
 
+/* It waits for us, or is about to: for this answer or the next one. */
 static bool asks(pid_t tid)
 {
-    for (int i = 0; i < QUESTIONS; i++)
-        if (__atomic_load_n(&questions[i].state, __ATOMIC_SEQ_CST) == TAKEN &&
-            questions[i].asker == tid)
+    for (int i = 0; i < QUESTIONS; i++) {
+        uint32_t state = __atomic_load_n(&questions[i].state, __ATOMIC_SEQ_CST);
+        if ((state == ASKED || state == TAKEN) && questions[i].asker == tid)
             return true;
+    }
     return false;
 }
 
@@ -182,7 +184,8 @@ static bool look_again(void)
     while (suspect_count > 0 && some_open() && process_now() < until) {
         raw_call(SYS_nanosleep, &pause, NULL);
         for (unsigned i = 0; i < suspect_count;) {
-            enum task_doing doing = task_look(suspects[i], within_call);
+            bool asking = asks(suspects[i]);
+            enum task_doing doing = asking ? TASK_WAITS : task_look(suspects[i], within_call);
             bool done = doing != TASK_RUNS || task_has_run_long(suspects[i]);
             if (doing == TASK_FAILED)
                 failed = true;

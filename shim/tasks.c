@@ -12,7 +12,7 @@
 #include "shim/procfs.h"
 #include "shim/raw.h"
 
-enum { MARKS = 256, TEXT = 256 };
+enum { MARKS = 256, TEXT = 256, PATH_TEXT = 32 };
 
 /* A call that was woken moves at most what the buffers of a socket hold, some megabytes. Much less
  * than this is not safe: interrupts, and the host of a virtual machine, count as the thread's own
@@ -21,8 +21,27 @@ static const int64_t CPU_ENOUGH_NS = 2000000;
 
 static int directory = -1;
 
+/* Opening takes longer than reading: those files stay open that are read most. */
+static struct call_file {
+    pid_t tid;
+    int fd; /* valid only with a tid */
+} call_files[TASKS_OPEN_FILES];
+static bool keeps_open;
+
+void tasks_keep_open(bool keep)
+{
+    for (size_t i = 0; keeps_open && !keep && i < TASKS_OPEN_FILES; i++) {
+        if (call_files[i].tid != 0)
+            raw_call(SYS_close, call_files[i].fd);
+        call_files[i].tid = 0;
+    }
+    keeps_open = keep;
+}
+
 void tasks_start(int proc)
 {
+    memset(call_files, 0, sizeof call_files); /* of another table */
+    keeps_open = false;
     directory = (int)raw_call(SYS_openat, proc, "self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         directory = (int)raw_call(SYS_openat, AT_FDCWD, "/proc/self/task",
@@ -82,16 +101,52 @@ static void read_call(const char *text, task_in_call *found)
     }
 }
 
-/* Reads /proc/self/task/TID/WHAT: bytes, or -errno. */
-static long read_task(pid_t tid, const char *what, char *text, size_t size)
+/* /proc/self/task/TID/WHAT */
+static void path_in(char path[PATH_TEXT], pid_t tid, const char *what)
 {
-    char path[32];
-    struct line line = {.text = path, .size = sizeof path};
+    struct line line = {.text = path, .size = PATH_TEXT};
 
     line_number(&line, tid);
     line_text(&line, what);
     line_terminate(&line);
+}
+
+/* Bytes, or -errno. */
+static long read_task(pid_t tid, const char *what, char *text, size_t size)
+{
+    char path[PATH_TEXT];
+
+    path_in(path, tid, what);
     return procfs_read(directory, path, text, size);
+}
+
+static long read_from_start(int fd, char *text, size_t size)
+{
+    long length = raw_call(SYS_pread64, fd, text, size - 1, 0);
+
+    text[length < 0 ? 0 : length] = '\0';
+    return length;
+}
+
+/* A file of a thread that has ended says ESRCH, even when its number is another's by now. */
+static long read_call_file(pid_t tid, char *text, size_t size)
+{
+    struct call_file *file = &call_files[(unsigned)tid % TASKS_OPEN_FILES];
+    char path[PATH_TEXT];
+
+    if (!keeps_open)
+        return read_task(tid, "/syscall", text, size);
+    if (file->tid == tid) {
+        long length = read_from_start(file->fd, text, size);
+        if (length != -ESRCH)
+            return length;
+    }
+    if (file->tid != 0)
+        raw_call(SYS_close, file->fd);
+    path_in(path, tid, "/syscall");
+    file->fd = (int)raw_call(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC);
+    file->tid = file->fd < 0 ? 0 : tid;
+    return file->fd < 0 ? file->fd : read_from_start(file->fd, text, size);
 }
 
 /* Kernel functions (their beginnings, by which versions differ) in which a thread sleeps that holds
@@ -141,7 +196,7 @@ static enum task_doing look_at_sleep(pid_t tid)
 enum task_doing task_look(pid_t tid, task_in_call *found)
 {
     char text[TEXT];
-    long length = read_task(tid, "/syscall", text, sizeof text);
+    long length = read_call_file(tid, text, sizeof text);
 
     if (length == -EACCES || length == -EPERM)
         return look_at_sleep(tid);
@@ -193,11 +248,14 @@ static struct mark {
 bool task_has_run_long(pid_t tid)
 {
     struct mark *mark = &marks[(unsigned)tid % MARKS];
-    int64_t waits = waits_of(tid), cpu = cpu_of(tid);
+    int64_t cpu = cpu_of(tid);
 
+    if (mark->tid == tid && cpu >= mark->cpu && cpu - mark->cpu < CPU_ENOUGH_NS)
+        return false; /* whether it has waited since or not */
+    int64_t waits = waits_of(tid);
     if (mark->tid != tid || mark->waits != waits || waits < 0 || cpu < mark->cpu) {
         *mark = (struct mark){tid, waits, cpu};
         return false;
     }
-    return cpu - mark->cpu >= CPU_ENOUGH_NS;
+    return true;
 }
