@@ -128,36 +128,52 @@ static bool rule_matches(const struct rule *rule, const struct subject *subject)
 static uint32_t take(struct settings *out, uint32_t done, uint32_t set, const uint64_t *value,
                      unsigned source)
 {
-    for (unsigned key = 0; key < KEY_COUNT; key++) {
-        if (set & ~done & (1U << key))
-            settings_set(out, (enum policy_key)key, value[key], source);
+    for (uint32_t left = set & ~done; left != 0; left &= left - 1) {
+        unsigned key = (unsigned)__builtin_ctz(left);
+        settings_set(out, (enum policy_key)key, value[key], source);
     }
     return done | set;
+}
+
+/* What holds where no rule and no override says anything. */
+static void settings_below_rules(const struct policy *policy, enum role role, struct settings *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (unsigned key = 0; key < KEY_COUNT; key++) {
+        if (policy->set & (1U << key))
+            settings_set(out, (enum policy_key)key, policy->value[key], SOURCE_SECTION + key);
+        else
+            settings_set(out, (enum policy_key)key,
+                         builtin_value(policy->mode, role, (enum policy_key)key), SOURCE_BUILTIN);
+    }
+}
+
+void policy_prepare(struct policy *policy)
+{
+    for (unsigned role = 0; role < ROLE_COUNT; role++)
+        settings_below_rules(policy, (enum role)role, &policy->below_rules[role]);
+    policy->prepared = true;
 }
 
 void policy_match(const struct policy *policy, const struct subject *subject, struct settings *out)
 {
     const uint32_t all = (1U << KEY_COUNT) - 1;
+    const struct policy *file = policy;
     uint32_t done = 0;
     unsigned index = 0;
 
-    memset(out, 0, sizeof(*out));
+    while (file->base != NULL)
+        file = file->base;
+    if (file->prepared)
+        memcpy(out, &file->below_rules[subject->role], sizeof(*out));
+    else
+        settings_below_rules(file, subject->role, out);
     for (; policy->base != NULL; policy = policy->base)
         done = take(out, done, policy->set, policy->value, SOURCE_OVERRIDE + policy->depth);
     for (const struct rule *rule = policy->rules; rule != NULL && done != all; rule = rule->next) {
         if ((rule->set & ~done) != 0 && rule_matches(rule, subject))
             done = take(out, done, rule->set, rule->value, SOURCE_RULE + index);
         index++;
-    }
-    for (unsigned key = 0; key < KEY_COUNT; key++) {
-        if (done & (1U << key))
-            continue;
-        if (policy->set & (1U << key))
-            settings_set(out, (enum policy_key)key, policy->value[key], SOURCE_SECTION + key);
-        else
-            settings_set(out, (enum policy_key)key,
-                         builtin_value(policy->mode, subject->role, (enum policy_key)key),
-                         SOURCE_BUILTIN);
     }
 }
 

@@ -290,5 +290,6 @@ const struct policy *policy_parse(void *memory, size_t size, enum policy_mode mo
         parser.at += 3;
     ini_parse_stream(policy_read_line, &parser, take_line, &parser);
     check_rules(&parser.report, parser.policy);
+    policy_prepare(parser.policy);
     return finish(&parser);
 }

@@ -50,6 +50,8 @@ struct endpoint_pattern {
 
 enum matcher { MATCH_PROGRAM, MATCH_ROLE, MATCH_PROTO, MATCH_LOCAL, MATCH_PEER, MATCH_COUNT };
 
+enum { ROLE_COUNT = ROLE_INHERITED + 1 };
+
 enum { ANY_ROLE = 0xff }; /* rule.roles of `role = any` */
 
 struct rule {
@@ -78,7 +80,12 @@ struct policy {
     char section_source[KEY_COUNT][32]; /* "[close] line 3" */
     struct rule *rules;                 /* in file order */
     size_t rule_count;
+    bool prepared; /* policy_prepare() has filled this in */
+    struct settings below_rules[ROLE_COUNT];
 };
+
+/* After a policy file has been read: what most of a match is made of is worked out once. */
+void policy_prepare(struct policy *policy);
 
 /* How the text of a key is read, and what it may be. */
 enum key_kind { KIND_WORD, KIND_DURATION, KIND_SIZE, KIND_NUMBER, KIND_SIGNALS };

@@ -44,7 +44,7 @@ assert_at_most() {
     assert_at_most 10 "system calls of a connection" native
     assert_at_most 38 "system calls of a connection" audit
     # Before a connection is touched: has the process other threads, which may be inside a call on it?
-    assert_at_most 41 "system calls of a connection" enforce
+    assert_at_most 38 "system calls of a connection" enforce
     # Ids by descriptor, and the table; with the library's own pages, of which 3 MiB may be taken.
     assert_at_most 176 "bytes of an open socket" audit
     assert_at_most 3072 "KiB added with 10,000 sockets" audit
@@ -65,7 +65,7 @@ assert_at_most() {
     assert_at_most 22 "system calls of a child's end" "enforce, 1000 sockets"
     # Matched at the first close of a connection, and kept with it: then 1,000 rules cost what one
     # costs.
-    assert_at_most 1800 "instructions of a decision" "first, rules: 1"
+    assert_at_most 1100 "instructions of a decision" "first, rules: 1"
     assert_at_most 300 "instructions of a decision" "again, rules: 1"
     assert_at_most 140000 "instructions of a decision" "first, rules: 1000"
     assert_at_most 300 "instructions of a decision" "again, rules: 1000"
