@@ -13,7 +13,7 @@
 
 enum { QUESTIONS = 64, SUSPECTS = 256 };
 
-static const uint64_t LOOK_MOST_NS = 500000000;
+static const uint64_t LOOK_MOST_NS = 500000000, YIELD_MOST_NS = 500000;
 
 enum state { FREE, ASKING, ASKED, TAKEN, ANSWERED };
 
@@ -179,10 +179,14 @@ static bool some_open(void)
 static bool look_again(void)
 {
     struct timespec pause = {0, 50000};
-    uint64_t until = process_now() + LOOK_MOST_NS;
+    uint64_t since = process_now(), now = since;
 
-    while (suspect_count > 0 && some_open() && process_now() < until) {
-        raw_call(SYS_nanosleep, &pause, NULL);
+    for (; suspect_count > 0 && some_open() && now < since + LOOK_MOST_NS; now = process_now()) {
+        /* Most wait soon, and a processor that has gone to sleep meanwhile would wake too late. */
+        if (now < since + YIELD_MOST_NS)
+            raw_call(SYS_sched_yield);
+        else
+            raw_call(SYS_nanosleep, &pause, NULL);
         for (unsigned i = 0; i < suspect_count;) {
             bool asking = asks(suspects[i]);
             enum task_doing doing = asking ? TASK_WAITS : task_look(suspects[i], within_call);
