@@ -5,6 +5,7 @@
 
 #include "shim/audit.h"
 #include "shim/drainer.h"
+#include "shim/epoll_sets.h"
 #include "shim/facts.h"
 #include "shim/holders.h"
 #include "shim/log.h"
@@ -39,8 +40,8 @@ void closing_begin_stream(struct closing *closing, int fd, const char *via, bool
     closing->log = (state & DESCRIPTOR_LOG) != 0;
     closing->was_closed = (state & DESCRIPTOR_CLOSED) != 0;
     closing->epoll_set = (state & DESCRIPTOR_EPOLL) != 0;
-    if (closing->epoll_set) /* now: after the close the mark may be the next set's */
-        sockets_state_clear(fd, DESCRIPTOR_EPOLL);
+    if (closing->epoll_set)
+        closing->sets_made = epoll_sets_made();
     if ((state & (DESCRIPTOR_SOCKET | DESCRIPTOR_UNSURE)) == 0 ||
         !observation_identify(&closing->observation, fd))
         return;
@@ -65,8 +66,8 @@ static int end(struct closing *closing, int result, bool closed)
 
     if (closing->log)
         let_stderr_go();
-    if (closing->epoll_set && result < 0 && error != EBADF)
-        sockets_state_set(closing->fd, DESCRIPTOR_EPOLL);
+    if (closing->epoll_set && result >= 0)
+        epoll_sets_closed(closing->fd, closing->sets_made);
     if (closing->active)
         under_way_end(closing->observation.socket.id, closing, holders_stay);
     if (closing->active && closed) {

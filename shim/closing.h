@@ -23,6 +23,7 @@ struct closing {
     bool was_closed; /* the number had been a socket and was closed: a failure is a double close */
     bool log;        /* it is descriptor 2 and events go there */
     bool epoll_set;  /* the descriptor is one */
+    uint32_t sets_made; /* epoll_sets_made() before the close */
     int fd;
     const char *via;
     void *caller;

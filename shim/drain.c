@@ -31,7 +31,6 @@ void drain_start(struct drain *drain, int fd, const struct facts *facts,
         .telling = told                           ? TELL_ALWAYS
                    : settings->events == LOG_NONE ? TELL_NEVER
                                                   : TELL_FAILURE,
-        .lingers = facts->linger >= 0,
         .idle_ms = settings->drain_idle_ms,
         .total_ms = settings->drain_total_ms,
         .most = settings->drain_bytes,
@@ -139,6 +138,5 @@ void drain_before_close(struct drain *drain, enum drain_result result)
         discard(drain->fd, &drain->how, LAST_READ, &drain->bytes);
     struct linger linger = {.l_onoff = reset, .l_linger = 0};
 
-    if (reset || drain->lingers)
-        raw_call(SYS_setsockopt, drain->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    raw_call(SYS_setsockopt, drain->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

@@ -22,9 +22,8 @@ struct drain {
     struct discard_how how;
     enum on_limit on_limit;
     enum drain_telling telling;
-    bool lingers; /* SO_LINGER is, or may be, on */
-    bool deaf;    /* the reading half is down: recv(2) no longer tells the peer's end */
-    bool soften;  /* of a shutdown(SHUT_RDWR): the program still has the descriptor */
+    bool deaf;   /* the reading half is down: recv(2) no longer tells the peer's end */
+    bool soften; /* of a shutdown(SHUT_RDWR): the program still has the descriptor */
     uint32_t idle_ms, total_ms;
     uint64_t most;          /* bytes, 0 = no limit */
     uint64_t bytes;         /* discarded so far */

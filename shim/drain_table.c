@@ -20,7 +20,7 @@ struct place {
     uint32_t idle_ms, total_ms;
     int32_t program_fd;
     int32_t fd : 24; /* numbers go up one by one: nr_open is 2^20 */
-    uint32_t copying : 2, lingers : 1, watched : 1;
+    uint32_t copying : 2, watched : 1;
     uint32_t heap;         /* its index in the heap */
     uint32_t older, newer; /* neighbours by age; of a free place `older` is the next free one */
     uint8_t peer_address[16];
@@ -209,7 +209,6 @@ uint32_t drain_table_take(const struct draining *draining)
         .proto = drain->how.proto,
         .type = drain->how.type,
         .copying = drain->how.copying,
-        .lingers = drain->lingers,
         .on_limit = drain->on_limit,
         .telling = drain->telling,
         .deaf = drain->deaf,
@@ -237,7 +236,6 @@ void drain_table_drain(uint32_t index, struct drain *out)
     *out = (struct drain){
         .fd = place->fd,
         .how = {.proto = place->proto, .type = place->type, .copying = place->copying},
-        .lingers = place->lingers,
         .on_limit = place->on_limit,
         .telling = place->telling,
         .deaf = place->deaf,

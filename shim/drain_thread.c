@@ -135,8 +135,8 @@ static void end_softening(uint64_t id, enum drain_result result)
     release(index, draining.drain.fd);
 }
 
-/* What came without a descriptor, or finds no place: at least it is told. What was here when the
- * program closed it has been read by then. */
+/* What came without a descriptor, or finds no place: at least it is told. What was here when it was
+ * decided upon has been read by then. */
 static void drop(const struct handover *handover, int fd)
 {
     audit_drain(fd, handover->drain.fd, &handover->socket, &handover->drain, DRAIN_ERROR);
@@ -292,7 +292,7 @@ static bool table_of_own(void)
     }
     if (!leave_table(next, -1))
         return false;
-    log_own_table();
+    log_own_table(keep[1]);
     tasks_start(proc);
     if (proc >= 0)
         raw_call(SYS_close, proc);
@@ -368,10 +368,12 @@ static bool follow_orders(void)
  * one turn, and most peers have finished by then. Nobody waits for us meanwhile, or drainer.c ends
  * the pause.
  */
-static void pause_if_busy(unsigned received, uint64_t elapsed)
+static void pause_if_busy(unsigned received, uint64_t now, uint64_t elapsed)
 {
-    enum { MANY_IN_A_MS = 4 };
-    struct timespec pause = {0, 500000};
+    enum { MANY_IN_A_MS = 4, SHORTEST = 300000, VARIES = 400000 };
+    /* Not always the same: who looks whether the queue is ever empty (in_flight.h) may do so in
+     * step. */
+    struct timespec pause = {0, SHORTEST + (long)(now % VARIES)};
     uint32_t calm = DRAIN_CALM;
 
     if ((uint64_t)received * 1000000 < MANY_IN_A_MS * elapsed || received < 2)
@@ -412,7 +414,7 @@ void drain_thread_run(void)
             idle_since = now;
         if ((dismissed || now - idle_since >= 2 * SECOND) && leave())
             return;
-        pause_if_busy(received, now - last_turn);
+        pause_if_busy(received, now, now - last_turn);
         last_turn = now;
     }
 }

@@ -54,9 +54,16 @@ static bool make_queue(bool at_start)
         raw_call(SYS_setsockopt, ends[0], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     bool kept = own_fds_keep(OWN_DRAIN, ends[0], at_start) >= 0;
     kept = own_fds_keep(OWN_DRAIN_FAR, ends[1], at_start) >= 0 && kept;
-    /* Last: whoever sees it finds both ends. */
-    __atomic_store_n(&queue_inherited, false, __ATOMIC_RELEASE);
+    if (kept) /* last: whoever sees it finds both ends */
+        __atomic_store_n(&queue_inherited, false, __ATOMIC_RELEASE);
     return kept;
+}
+
+/* Never the parent's. */
+static void drop_queue(void)
+{
+    if (has_own_queue())
+        drain_thread_drop_queue(own_fds_get(OWN_DRAIN_FAR));
 }
 
 bool drainer_start(void)
@@ -127,7 +134,7 @@ static bool ensure_thread(uint32_t max_draining)
         drain_table_start(max_draining) && thread_start(drain_thread_run))
         return true;
     __atomic_and_fetch(&drain_shared.load, ~(uint32_t)DRAIN_THREAD_ALIVE, __ATOMIC_SEQ_CST);
-    drain_thread_drop_queue(own_fds_get(OWN_DRAIN_FAR));
+    drop_queue();
     return false;
 }
 
@@ -182,7 +189,7 @@ bool drainer_take(const struct observation *observation, const struct drain *dra
     }
     /* Somebody else was just starting the thread, and could not: then perhaps we can. */
     if (!alive() && !ensure_thread(handover.max_draining))
-        drain_thread_drop_queue(own_fds_get(OWN_DRAIN_FAR));
+        drop_queue();
     return true;
 }
 
@@ -272,7 +279,7 @@ void drainer_wait(uint32_t ms)
     wait_until(process_now() + LAST_WORDS_MS * 1000000ull);
     __atomic_store_n(&drain_shared.stop, 0, __ATOMIC_RELEASE);
     if (drainer_count() > 0) /* the thread has not had a chance to run */
-        drain_thread_drop_queue(own_fds_get(OWN_DRAIN_FAR));
+        drop_queue();
 }
 
 bool drainer_idle(void)

@@ -10,8 +10,23 @@
 #include "shim/raw.h"
 #include "shim/sockets.h"
 
+static uint32_t sets_made;
+
+uint32_t epoll_sets_made(void)
+{
+    return __atomic_load_n(&sets_made, __ATOMIC_SEQ_CST);
+}
+
+void epoll_sets_closed(int fd, uint32_t made)
+{
+    sockets_state_clear(fd, DESCRIPTOR_EPOLL);
+    if (epoll_sets_made() != made) /* counted before it is marked */
+        sockets_state_set(fd, DESCRIPTOR_EPOLL);
+}
+
 void epoll_sets_add(int fd)
 {
+    __atomic_add_fetch(&sets_made, 1, __ATOMIC_SEQ_CST);
     sockets_state_set(fd, DESCRIPTOR_EPOLL);
 }
 

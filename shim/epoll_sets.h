@@ -8,11 +8,19 @@
 #define SOFTCLOSE_SHIM_EPOLL_SETS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "shim/sockets.h"
 
 /* `fd` is an epoll set: made, copied, or found open at the start. */
 void epoll_sets_add(int fd);
+
+/* How many there have been. */
+uint32_t epoll_sets_made(void);
+
+/* `fd` was one and is closed; epoll_sets_made() before was `made`. Its number may be the next set's
+ * by now: in doubt it stays marked, which the next epoll_sets_leave() finds out. */
+void epoll_sets_closed(int fd, uint32_t made);
 
 /* Takes `fd` out of every set. One epoll_ctl(2) a set; async-signal-safe. */
 void epoll_sets_leave(int fd);

@@ -344,10 +344,19 @@ static void only_ours(struct socket *socket, void *unused)
         sockets_announce(socket, -(int)socket->announced);
 }
 
+static void was_split(struct socket *socket, void *unused)
+{
+    (void)unused;
+    socket->split = true;
+}
+
 void holders_forked_child(void)
 {
     if (sockets_announced() > 0 || copies > 0)
         sockets_each(only_ours, NULL);
     copies = 0;
+    /* Another thread was about to mark what it has a table of its own of: that one is not here. */
+    if (splitting != splits_here)
+        sockets_each(was_split, NULL);
     splitting = splits_here;
 }

@@ -21,6 +21,9 @@ enum { LISTENS = 10, ANSWER = 4096 }; /* udiag_state of a listener: TCP_LISTEN *
 
 static const uint64_t HASTY_NS = 600000, PATIENT_NS = 20000000, ENDING_NS = 200000000;
 
+/* Of the process's end, CLOCK_MONOTONIC ns: however many connections it has left. 0 = not begun. */
+static uint64_t ending_until;
+
 /* One question at a time: the answers come through one socket. */
 static pid_t asking, opening;
 
@@ -39,6 +42,7 @@ void in_flight_forked(void)
 {
     int fd = own_fds_get(OWN_DIAG);
 
+    ending_until = 0;
     own_fds_lost(OWN_DIAG);
     if (fd >= 0) {
         raw_call(SYS_close, fd);
@@ -203,18 +207,28 @@ static void keep_common(struct carriers *suspects, const struct carriers *now)
     suspects->count = kept;
 }
 
-/* How long what waits may take to be received. A drain thread receives at once, if the machine lets
- * it run; nothing is known of others. */
-static uint64_t patience_with(const struct waiting *waiting, enum in_flight_patience patience)
+/* Until when what waits may take to be received. A drain thread receives at once, if the machine
+ * lets it run; nothing is known of others. */
+static uint64_t patient_until(const struct waiting *waiting, enum in_flight_patience patience,
+                              uint64_t since)
 {
     if (patience == IN_FLIGHT_HASTY)
-        return HASTY_NS;
-    return patience == IN_FLIGHT_ENDING && !waiting->others ? ENDING_NS : PATIENT_NS;
+        return since + HASTY_NS;
+    if (patience == IN_FLIGHT_ENDING && ending_until == 0)
+        ending_until = since + ENDING_NS;
+    bool longer = patience == IN_FLIGHT_ENDING && !waiting->others && !waiting->more;
+    return longer && ending_until > since + PATIENT_NS ? ending_until : since + PATIENT_NS;
+}
+
+/* It is not worth it each time: 20 us for each process. */
+static bool time_to_acquit(int tries, int few)
+{
+    return tries == few || (tries > few && (tries & (tries - 1)) == 0);
 }
 
 static bool none_waits(int fd, bool alone, enum in_flight_patience patience)
 {
-    enum { FEW = 3, LONGEST_PAUSE = 10000000 };
+    enum { FEW = 3, LONGEST_PAUSE = 1000000 };
     uint64_t since = process_now();
     struct timespec pause = {0, 300000};
     struct waiting now;
@@ -229,11 +243,11 @@ static bool none_waits(int fd, bool alone, enum in_flight_patience patience)
             suspects = now.carriers;
             begun = true;
         }
-        if (begun && suspects.count > 0 && tries >= FEW && alone)
+        if (begun && suspects.count > 0 && alone && time_to_acquit(tries, FEW))
             carried_acquit(&suspects, since + ENDING_NS);
         if (begun && suspects.count == 0)
             return true;
-        if (tries >= FEW && procfs_late(since + patience_with(&now, patience)))
+        if (tries >= FEW && procfs_late(patient_until(&now, patience, since)))
             return false;
         raw_call(SYS_nanosleep, &pause, NULL);
         if (tries >= FEW && pause.tv_nsec < LONGEST_PAUSE)

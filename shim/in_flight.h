@@ -21,9 +21,9 @@ void in_flight_start(bool at_start);
 /* In a forked child: the netlink socket is the parent's. */
 void in_flight_forked(void);
 
-/* How long what waits is waited for: 0.6 ms; 20 ms; or, at the end of a process, 200 ms as long as
- * only seqpacket sockets have something waiting: hand-overs to the drain threads of other processes
- * (drainer.h), which a busy machine lets run late. */
+/* How long what waits is waited for: 0.6 ms; 20 ms; or, at the end of a process, 200 ms in all as
+ * long as only seqpacket sockets have something waiting: hand-overs to the drain threads of other
+ * processes (drainer.h), which a busy machine lets run late. */
 enum in_flight_patience { IN_FLIGHT_HASTY, IN_FLIGHT_PATIENT, IN_FLIGHT_ENDING };
 
 /*

@@ -29,8 +29,9 @@ bool log_others_write(void);
  * fatal signal), and the next process's line would join the half of theirs. */
 void log_settle(void);
 
-/* The calling thread has left the program's descriptor table, with the log's number in it. */
-void log_own_table(void);
+/* The calling thread has left the program's descriptor table: in its own the log has this number.
+ */
+void log_own_table(int number);
 
 /* The program may have closed or redirected descriptor 2: true when it has, and nothing is written
  * there any more. */

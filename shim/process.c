@@ -69,17 +69,28 @@ pid_t process_pid(void)
     return owner;
 }
 
+/* Of this thread: what a signal handler interrupts is not taken from it, by a child that the
+ * handler forks neither. */
+static _Thread_local unsigned claims_here;
+
 bool process_claim(pid_t *holder)
 {
     pid_t before = __atomic_load_n(holder, __ATOMIC_RELAXED);
 
-    return before != owner && __atomic_compare_exchange_n(holder, &before, owner, false,
-                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    if (before == owner || (before != 0 && claims_here > 0))
+        return false;
+    claims_here++;
+    if (__atomic_compare_exchange_n(holder, &before, owner, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED))
+        return true;
+    claims_here--;
+    return false;
 }
 
 void process_yield(pid_t *holder)
 {
     __atomic_store_n(holder, 0, __ATOMIC_RELEASE);
+    claims_here--;
 }
 
 pid_t process_thread(void)

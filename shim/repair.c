@@ -74,7 +74,8 @@ static unsigned drain_connection(struct observation *observation)
 {
     const struct verdict *verdict = &observation->verdict;
     const struct facts *facts = &observation->facts;
-    bool nothing_here = facts->unread == 0 && !facts->peer_fin && decide_promise(facts) == 0;
+    bool nothing_here = facts->unread == 0 && !facts->urgent && !facts->record &&
+                        !facts->peer_fin && decide_promise(facts) == 0;
     struct drain drain;
 
     drain_start(&drain, observation->fd, facts, &observation->settings, observation->wanted,
@@ -201,7 +202,7 @@ bool repair_shutdown(struct observation *observation)
         return false;
     drain_start(&drain, observation->fd, &observation->facts, &observation->settings,
                 observation->wanted, process_now());
-    drain.soften = drain.lingers = true; /* the program may still set it */
+    drain.soften = true;
     if (!hand_over(observation, &drain))
         return false;
     observation->taken = ACTION_SOFTENED;

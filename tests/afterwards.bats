@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # After something about the program has changed, softclose goes on: a descriptor put where its log
-# was, a namespace left, a full log, a filter of the program's own, a machine that was busy.
+# was, a namespace left, a full log, a filter of the program's own, a machine that was busy, a
+# thread that leaves the descriptor table while another one forks.
 
 setup()
 {
@@ -146,5 +147,67 @@ except ConnectionResetError:
         SOFTCLOSE_LOG=none run alone timeout "$LIMIT" "$PYTHON" -c "$program" "${late%:*}" "$LIBRARY"
         figure "received after ${late%:*} s: the peer sees $output"
         assert_output "${late#*:}"
+    done
+}
+
+@test "a child forked while another thread leaves the descriptor table does not cut that thread off" {
+    skip_under_tsan "forks beside threads"
+    local program=$PRELUDE'
+import threading
+peer, held = connection()
+def leave():
+    unshared = libc.unshare(0x400)  # CLONE_FILES; it returns 300 ms after the kernel has done it
+    try:
+        os.write(held_fd, b"still here")
+        print("sent" if unshared == 0 else "not unshared", flush=True)
+    except OSError as error:
+        print(error, flush=True)
+    done.set()
+done, held_fd = threading.Event(), held.fileno()
+thread = threading.Thread(target=leave)
+thread.start()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    time.sleep(0.05)
+    os.close(held_fd)
+    os._exit(0)
+os.close(held.detach())
+os.waitpid(child, 0)
+done.wait()
+print("the peer sees", peer.recv(20), flush=True)
+os._exit(0)'
+    run timeout "$LIMIT" env LD_PRELOAD="$P/slow_unshare.so" "$PYTHON" -c "$program"
+    assert_output "sent
+the peer sees b'still here'"
+    run alone timeout "$LIMIT" env SOFTCLOSE_LOG="$LOG" LD_PRELOAD="$LIBRARY:$P/slow_unshare.so" \
+        "$PYTHON" -c "$program"
+    assert_output "sent
+the peer sees b'still here'"
+}
+
+@test "a process killed right after a close: what was unread then had been read, an urgent byte too" {
+    local kind program=$PRELUDE'
+import subprocess
+resets = 0
+for _ in range(20):
+    peer, held = connection()
+    peer.send(b"x", socket.MSG_OOB if sys.argv[1] == "urgent" else 0)
+    time.sleep(0.005)
+    child = subprocess.Popen(["/bin/bash", "-c", f"exec {held.fileno()}>&-; kill -9 $$"],
+                             pass_fds=[held.fileno()], env=dict(os.environ, LD_PRELOAD=sys.argv[2]))
+    held.close()
+    child.wait()
+    try:
+        resets += peer.recv(1) != b""
+    except ConnectionResetError:
+        resets += 1
+print(resets, "of 20 peers are reset")'
+    for kind in plain urgent; do
+        run alone "$PYTHON" -c "$program" $kind ""
+        assert_output "20 of 20 peers are reset"
+        SOFTCLOSE_LOG=none run alone "$PYTHON" -c "$program" $kind "$LIBRARY"
+        figure "a byte unread ($kind), the close, SIGKILL: under enforce $output"
+        assert_output "0 of 20 peers are reset"
     done
 }

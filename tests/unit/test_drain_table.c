@@ -17,7 +17,6 @@ static struct draining example(int number)
                   .how = {.proto = PROTO_MPTCP, .type = TYPE_SEQPACKET, .copying = COPYING_YES},
                   .on_limit = ON_LIMIT_RESET,
                   .telling = TELL_FAILURE,
-                  .lingers = true,
                   .deaf = true,
                   .idle_ms = UINT32_MAX,
                   .total_ms = UINT32_MAX - 1,
@@ -46,7 +45,6 @@ static void assert_same(const struct draining *in, uint32_t place)
     assert_int_equal(in->drain.how.proto, out.drain.how.proto);
     assert_int_equal(in->drain.how.type, out.drain.how.type);
     assert_int_equal(in->drain.how.copying, out.drain.how.copying);
-    assert_int_equal(in->drain.lingers, out.drain.lingers);
     assert_int_equal(in->drain.on_limit, out.drain.on_limit);
     assert_int_equal(in->drain.telling, out.drain.telling);
     assert_int_equal(in->drain.deaf, out.drain.deaf);
