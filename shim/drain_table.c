@@ -19,7 +19,7 @@ struct place {
     uint64_t started, last, most, bytes;
     uint32_t idle_ms, total_ms;
     int32_t program_fd;
-    int32_t fd : 24; /* numbers go up one by one: nr_open is 2^20 */
+    int32_t fd : 24; /* the lowest free one: DRAIN_TABLE_MOST and a few */
     uint32_t copying : 2, watched : 1;
     uint32_t heap;         /* its index in the heap */
     uint32_t older, newer; /* neighbours by age; of a free place `older` is the next free one */

@@ -5,7 +5,6 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -178,9 +177,9 @@ static void add(const struct handover *handover, int fd)
         finish(index, DRAIN_ERROR); /* epoll(7): max_user_watches */
 }
 
-/* How many drains leave a number free for the next one: the kernel throws away what it has no
- * number for. */
-static uint32_t numbers_for_drains(void)
+/* Numbers for the files of threads, if there are many; how many drains leave one free for the next
+ * one: the kernel throws away what it has no number for. */
+static uint32_t share_out_numbers(void)
 {
     enum { KEPT = 16, FEW = 4, MANY = 1024 };
     struct rlimit limit;
@@ -198,7 +197,7 @@ static uint32_t numbers_for_drains(void)
 static unsigned receive(void)
 {
     struct handover handover;
-    uint32_t most = numbers_for_drains();
+    uint32_t most = share_out_numbers();
     unsigned count = 0;
     int fd;
 
@@ -365,8 +364,8 @@ static bool follow_orders(void)
 /*
  * While many connections come, a turn for each would cost more than their drains: being woken,
  * three calls of epoll and four that are made once in a turn. What gathers in a pause is taken in
- * one turn, and most peers have finished by then. Nobody waits for us meanwhile, or drainer.c ends
- * the pause.
+ * one turn, and most peers have finished by then. Who asks or dismisses us ends the pause
+ * (drainer.c); the end of a program may wait 0.7 ms longer.
  */
 static void pause_if_busy(unsigned received, uint64_t now, uint64_t elapsed)
 {
@@ -374,13 +373,13 @@ static void pause_if_busy(unsigned received, uint64_t now, uint64_t elapsed)
     /* Not always the same: who looks whether the queue is ever empty (in_flight.h) may do so in
      * step. */
     struct timespec pause = {0, SHORTEST + (long)(now % VARIES)};
-    uint32_t calm = DRAIN_CALM;
+    uint32_t calm = PAUSE_NONE;
 
     if ((uint64_t)received * 1000000 < MANY_IN_A_MS * elapsed || received < 2)
         return;
-    if (__atomic_compare_exchange_n(&drain_shared.urgency, &calm, DRAIN_PAUSES, false,
+    if (__atomic_compare_exchange_n(&drain_shared.pause, &calm, PAUSE_UNDER_WAY, false,
                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-        raw_call(SYS_futex, &drain_shared.urgency, FUTEX_WAIT_PRIVATE, DRAIN_PAUSES, &pause, NULL,
+        raw_call(SYS_futex, &drain_shared.pause, FUTEX_WAIT_PRIVATE, PAUSE_UNDER_WAY, &pause, NULL,
                  0);
 }
 
@@ -397,7 +396,7 @@ void drain_thread_run(void)
     }
     for (;;) {
         uint64_t now = process_now();
-        __atomic_store_n(&drain_shared.urgency, DRAIN_CALM, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&drain_shared.pause, PAUSE_NONE, __ATOMIC_SEQ_CST);
         long count = raw_call(SYS_epoll_pwait, epoll_fd, events, EVENTS,
                               turn_timeout(now, idle_since), NULL, 8);
         in_call_answer(); /* somebody waits for that */

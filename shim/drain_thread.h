@@ -29,8 +29,8 @@ struct drain_shared {
     uint64_t crowded_until; /* CLOCK_MONOTONIC ns: no number was left in the thread's table */
     uint32_t unanswered;    /* questions (in_call.h) in a row that it did not answer in time */
     uint64_t silent_until;  /* the same: until then it is asked none */
-    /* A futex. URGENT ends the thread's pause, or prevents the next one. */
-    enum drain_urgency { DRAIN_CALM, DRAIN_PAUSES, DRAIN_URGENT } urgency;
+    /* A futex. REFUSED ends the thread's pause, or prevents the next one. */
+    enum drain_pause { PAUSE_NONE, PAUSE_UNDER_WAY, PAUSE_REFUSED } pause;
 };
 
 extern struct drain_shared drain_shared;

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -204,8 +203,9 @@ void drainer_let_go(uint64_t id, enum drain_result result)
 
 static void wake(void)
 {
-    if (__atomic_exchange_n(&drain_shared.urgency, DRAIN_URGENT, __ATOMIC_SEQ_CST) == DRAIN_PAUSES)
-        raw_call(SYS_futex, &drain_shared.urgency, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    if (__atomic_exchange_n(&drain_shared.pause, PAUSE_REFUSED, __ATOMIC_SEQ_CST) ==
+        PAUSE_UNDER_WAY)
+        raw_call(SYS_futex, &drain_shared.pause, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     /* An empty message. With a full queue the thread has to come round anyway. */
     raw_call(SYS_sendto, own_fds_get(OWN_DRAIN), "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 }

@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "shim/procfs.h"
@@ -48,6 +47,6 @@ bool epoll_sets_may_keep(const struct socket *socket)
 
 void epoll_sets_look(int fd)
 {
-    if (procfs_names(fd, "anon_inode:[eventpoll]"))
+    if (procfs_fd_is(fd, "anon_inode:[eventpoll]"))
         epoll_sets_add(fd);
 }

@@ -33,6 +33,17 @@ void holders_splitting(int change)
     __atomic_add_fetch(&splitting, (unsigned)change, __ATOMIC_SEQ_CST);
 }
 
+static void split(struct socket *socket, void *unused)
+{
+    (void)unused;
+    socket->split = true;
+}
+
+void holders_split_all(void)
+{
+    sockets_each(split, NULL);
+}
+
 static enum holders judge(const struct socket *socket, enum ledger_answer answer)
 {
     if (answer == LEDGER_SHARED || socket->split || socket->copying > 0 ||
@@ -344,19 +355,13 @@ static void only_ours(struct socket *socket, void *unused)
         sockets_announce(socket, -(int)socket->announced);
 }
 
-static void was_split(struct socket *socket, void *unused)
-{
-    (void)unused;
-    socket->split = true;
-}
-
 void holders_forked_child(void)
 {
     if (sockets_announced() > 0 || copies > 0)
         sockets_each(only_ours, NULL);
     copies = 0;
-    /* Another thread was about to mark what it has a table of its own of: that one is not here. */
+    /* Another thread was leaving the table and had not said so yet; it is not here to do it. */
     if (splitting != splits_here)
-        sockets_each(was_split, NULL);
+        holders_split_all();
     splitting = splits_here;
 }

@@ -48,6 +48,9 @@ enum holders holders_search(int fd, const struct socket *socket, bool ending);
  * meanwhile every socket counts as shared. */
 void holders_splitting(int change);
 
+/* A thread has gone with a descriptor table of its own: what is open now it holds for good. */
+void holders_split_all(void);
+
 /* For one that nobody saw being made: it was open when the program started, or its history is
  * lost. */
 void holders_inherited(struct socket *socket);

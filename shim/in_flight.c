@@ -35,7 +35,7 @@ void in_flight_start(bool at_start)
                        NETLINK_SOCK_DIAG);
     if (fd >= 0)
         own_fds_keep(OWN_DIAG, (int)fd, at_start);
-    process_yield(&opening);
+    process_release(&opening);
 }
 
 void in_flight_forked(void)
@@ -69,8 +69,9 @@ static bool send_question(int fd)
 /* The sockets in whose queues something waits. */
 struct waiting {
     struct carriers carriers;
-    bool more;   /* others, too, or the kernel did not say */
-    bool others; /* some are no seqpacket sockets, as those of softclose's drain threads are */
+    bool more;          /* others, too, or the kernel did not say */
+    bool not_seqpacket; /* some are no seqpacket sockets, as those of softclose's drain threads are
+                         */
 };
 
 /* What waits for our own drain thread is what we have handed over, and nothing else. */
@@ -149,7 +150,7 @@ static void read_socket(const struct nlmsghdr *header, struct waiting *waiting)
     if (told.elsewhere > 0 && told.joined)
         add(waiting, told.peer);
     if ((told.bytes > 0 || told.elsewhere > 0) && socket->udiag_type != SOCK_SEQPACKET)
-        waiting->others = true;
+        waiting->not_seqpacket = true;
 }
 
 /* False after the last part. */
@@ -183,7 +184,7 @@ static void ask(int fd, struct waiting *waiting)
     long length;
 
     waiting->carriers.count = 0;
-    waiting->others = false;
+    waiting->not_seqpacket = false;
     own_queue = (unsigned)facts_inode(own_fds_get(OWN_DRAIN_FAR));
     waiting->more = !send_question(fd);
     if (waiting->more)
@@ -216,7 +217,7 @@ static uint64_t patient_until(const struct waiting *waiting, enum in_flight_pati
         return since + HASTY_NS;
     if (patience == IN_FLIGHT_ENDING && ending_until == 0)
         ending_until = since + ENDING_NS;
-    bool longer = patience == IN_FLIGHT_ENDING && !waiting->others && !waiting->more;
+    bool longer = patience == IN_FLIGHT_ENDING && !waiting->not_seqpacket && !waiting->more;
     return longer && ending_until > since + PATIENT_NS ? ending_until : since + PATIENT_NS;
 }
 
@@ -262,6 +263,6 @@ bool in_flight_none(bool alone, enum in_flight_patience patience)
     if (fd < 0 || !process_claim(&asking))
         return false;
     bool none = none_waits(fd, alone, patience);
-    process_yield(&asking);
+    process_release(&asking);
     return none;
 }

@@ -16,28 +16,18 @@ static struct {
 } left[MOST];
 
 static unsigned count;
-static unsigned taken; /* several threads may exec at once: one of them has the list */
-
-static bool lock(void)
-{
-    return __atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE) == 0;
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
-}
+static pid_t taken; /* several threads may exec at once: one of them has the list */
 
 bool last_drains_take(const struct observation *observation, const struct drain *drain)
 {
-    if (!lock())
+    if (!process_claim(&taken))
         return false;
     bool room = count < MOST;
     if (room) {
         left[count].drain = *drain;
         left[count++].socket = observation->socket;
     }
-    unlock();
+    process_release(&taken);
     return room;
 }
 
@@ -83,7 +73,7 @@ static void wait_for_any(uint64_t next)
 
 void last_drains_run(uint64_t until)
 {
-    if (__atomic_load_n(&count, __ATOMIC_RELAXED) == 0 || !lock())
+    if (__atomic_load_n(&count, __ATOMIC_RELAXED) == 0 || !process_claim(&taken))
         return;
     for (;;) {
         uint64_t next = read_all(until);
@@ -91,10 +81,10 @@ void last_drains_run(uint64_t until)
             break;
         wait_for_any(next);
     }
-    unlock();
+    process_release(&taken);
 }
 
 void last_drains_forked(void)
 {
-    count = taken = 0;
+    count = 0;
 }

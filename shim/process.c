@@ -87,7 +87,7 @@ bool process_claim(pid_t *holder)
     return false;
 }
 
-void process_yield(pid_t *holder)
+void process_release(pid_t *holder)
 {
     __atomic_store_n(holder, 0, __ATOMIC_RELEASE);
     claims_here--;

@@ -33,12 +33,12 @@ void process_adopt(void);
 pid_t process_pid(void);
 
 /*
- * One thread at a time, and nobody waits: true for who has it now, until process_yield(). The claim
- * of another thread is not inherited over a fork, where nobody would ever yield it. `holder` begins
- * as 0. (fcntl(2)'s record locks are bound to a process in the same way.)
+ * One thread at a time, and nobody waits: true for who has it now, until process_release(). The
+ * claim of another thread is not inherited over a fork, where nobody would ever yield it. `holder`
+ * begins as 0. (fcntl(2)'s record locks are bound to a process in the same way.)
  */
 bool process_claim(pid_t *holder);
-void process_yield(pid_t *holder);
+void process_release(pid_t *holder);
 
 /* The calling thread's id, remembered per thread and asked again after a fork. */
 pid_t process_thread(void);

@@ -41,14 +41,15 @@ static bool counts_descriptors;
 
 /* One search at a time: they share the offset of one directory. After a fork parent and child
  * would share it too, so the child opens its own at its first need. */
-static bool searching, inherited;
+static pid_t searching;
+static bool inherited;
 
 bool procfs_start(void)
 {
     struct stat status;
     long fd = raw_call(SYS_openat, AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    inherited = searching = false;
+    inherited = false;
     counts_descriptors =
         raw_call(SYS_newfstatat, AT_FDCWD, "/proc/self/fd", &status, 0) == 0 && status.st_size > 0;
     return fd >= 0 && own_fds_keep(OWN_PROC, (int)fd, true) >= 0;
@@ -58,7 +59,6 @@ void procfs_forked(void)
 {
     procfs_end_by(0);
     inherited = true;
-    searching = false;
 }
 
 bool procfs_alive(pid_t pid)
@@ -289,7 +289,7 @@ enum procfs_answer procfs_held(uint64_t inode, int own)
 
     if (now < __atomic_load_n(&futile_until, __ATOMIC_RELAXED))
         return PROCFS_UNKNOWN;
-    if (__atomic_test_and_set(&searching, __ATOMIC_ACQUIRE))
+    if (!process_claim(&searching))
         return PROCFS_UNKNOWN;
     if (inherited) {
         int before = own_fds_get(OWN_PROC);
@@ -306,7 +306,7 @@ enum procfs_answer procfs_held(uint64_t inode, int own)
         answer = search_all(own_fds_get(OWN_PROC), inode, own);
     if (answer == PROCFS_UNKNOWN)
         __atomic_store_n(&futile_until, process_now() + FUTILE_NS, __ATOMIC_RELAXED);
-    __atomic_clear(&searching, __ATOMIC_RELEASE);
+    process_release(&searching);
     return answer;
 }
 
@@ -324,7 +324,7 @@ static bool each_descriptor(int fd, void *context)
     return true;
 }
 
-bool procfs_names(int fd, const char *what)
+bool procfs_fd_is(int fd, const char *what)
 {
     char path[48], target[48];
     struct line line = {.text = path, .size = sizeof path};

@@ -54,7 +54,7 @@ bool procfs_late(uint64_t until);
 long procfs_read(int directory, const char *path, char *text, size_t size);
 
 /* Is this what the calling process's descriptor is (proc_pid_fd(5): "anon_inode:[eventpoll]")? */
-bool procfs_names(int fd, const char *what);
+bool procfs_fd_is(int fd, const char *what);
 
 /* Calls `each` for every name of an open directory that is a number, until it says false. False
  * when the directory cannot be read. */

@@ -74,20 +74,19 @@ static unsigned drain_connection(struct observation *observation)
 {
     const struct verdict *verdict = &observation->verdict;
     const struct facts *facts = &observation->facts;
-    bool nothing_here = facts->unread == 0 && !facts->urgent && !facts->record &&
-                        !facts->peer_fin && decide_promise(facts) == 0;
+    bool thread_reads_first = (verdict->actions & ACTION_DRAIN_BACKGROUND) != 0 &&
+                              facts->unread == 0 && !facts->urgent && !facts->record &&
+                              !facts->peer_fin && decide_promise(facts) == 0;
     struct drain drain;
 
     drain_start(&drain, observation->fd, facts, &observation->settings, observation->wanted,
                 process_now());
-    if (!nothing_here || (verdict->actions & ACTION_DRAIN_BACKGROUND) == 0)
+    if (!thread_reads_first)
         read_now(observation, &drain);
-    if ((verdict->actions & ACTION_DRAIN_BACKGROUND) != 0) {
-        if (hand_over(observation, &drain))
-            return ACTION_DRAIN_BACKGROUND;
-        if (nothing_here)
-            read_now(observation, &drain);
-    }
+    if ((verdict->actions & ACTION_DRAIN_BACKGROUND) != 0 && hand_over(observation, &drain))
+        return ACTION_DRAIN_BACKGROUND;
+    if (thread_reads_first) /* there is no thread */
+        read_now(observation, &drain);
     if ((verdict->actions & ACTION_DRAIN_BLOCK) != 0 && drain_here(observation, &drain))
         return ACTION_DRAIN_BLOCK;
     if (observation->facts.ended != DRAIN_UNDER_WAY)
@@ -139,7 +138,7 @@ static unsigned drain_backlog(const struct observation *listener)
     if (!process_claim(&taken))
         return ACTION_PASS;
     unsigned actions = drain_waiting(listener, &one);
-    process_yield(&taken);
+    process_release(&taken);
     return actions;
 }
 

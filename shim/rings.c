@@ -25,7 +25,7 @@ void rings_made(void)
 
 void rings_look(int fd)
 {
-    if (procfs_names(fd, "anon_inode:[io_uring]"))
+    if (procfs_fd_is(fd, "anon_inode:[io_uring]"))
         rings_made();
 }
 

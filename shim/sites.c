@@ -120,7 +120,7 @@ void sites_learn(const uintptr_t *addresses, size_t count)
              (const void *)((const char *)found.dlfo_map_start + header->e_phoff), header->e_phnum);
         __atomic_store_n(&module_count, module_count + 1, __ATOMIC_RELEASE);
     }
-    process_yield(&learning);
+    process_release(&learning);
 }
 
 struct walk {

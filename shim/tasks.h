@@ -2,7 +2,7 @@
 /*
  * What the threads of this process are doing, as /proc/PID/task/TID/syscall (proc(5)) tells, which
  * a thread may read of its own process. Not if that has changed its user: then .../wchan tells at
- * least of those threads that sleep where no socket is held. Every look opens files, which takes
+ * least of those threads that sleep where no socket is held. A look opens files, which takes
  * numbers of the program's: only the drain thread looks, whose descriptor table is its own.
  */
 #ifndef SOFTCLOSE_SHIM_TASKS_H

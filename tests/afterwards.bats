@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 #
-# After something about the program has changed, softclose goes on: a descriptor put where its log
+# After something about the program or around it has changed, softclose goes on and stays right: a descriptor put where its log
 # was, a namespace left, a full log, a filter of the program's own, a machine that was busy, a
 # thread that leaves the descriptor table while another one forks.
 

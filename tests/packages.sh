@@ -17,7 +17,7 @@ test_packages=(
     libfaketime torsocks proxychains4 libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 libeatmydata1
     heaptrack fakeroot valgrind
     # suites.bats (tests/compat/run --list names those of each suite)
-    libpython3.11-testsuite stunnel4 rsync git vsftpd tmux sudo
+    libpython3.11-testsuite stunnel4 rsync git vsftpd tmux sudo squid apache2-utils
 )
 
 # COMMAND:PACKAGE, installed where the command is missing: real programs whose closes are watched.

@@ -52,6 +52,7 @@ step()
     if built_with asan; then # three times as many instructions
         every=120 limit=700
     fi
+    [ -z "${STEP_EVERY:-}" ] || limit=$((limit * every / STEP_EVERY))
     timeout 120 "$P/step" "$@" >native.out 2>native.err || [ $? -eq 77 ]
     if grep skipped native.out; then
         skip "$(grep -o 'no hardware.*\|for x86.*' native.out)"

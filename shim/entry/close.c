@@ -86,13 +86,13 @@ int entry_close_range(unsigned first, unsigned last, int flags, typeof(close_ran
     bool splits = unshares && !holders_one_thread();
     if (splits) {
         holders_splitting(1); /* until what another thread has just been given is marked, too */
-        sockets_each(entry_shared_for_good, NULL);
+        holders_split_all();
     }
     int result = closes ? close_pieces(first, last, flags, call, "close_range", caller)
                         : call(first, last, flags);
     int error = errno;
     if (splits) {
-        sockets_each(entry_shared_for_good, NULL);
+        holders_split_all();
         holders_splitting(-1);
     }
     errno = error;

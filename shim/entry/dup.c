@@ -78,7 +78,8 @@ EXPORT int dup3(int from, int to, int flags)
         return -1; /* wrong flags and equal numbers are found first: EINVAL */
     struct closing closing;
     uint64_t copying = entry_copying(from);
-    if (!sockets_maybe(to) || !start_maybe() || (flags & ~O_CLOEXEC) != 0 || !entry_replaces(from, to))
+    if (!sockets_maybe(to) || !start_maybe() || (flags & ~O_CLOEXEC) != 0 ||
+        !entry_replaces(from, to))
         return entry_copied(copying, from, REAL(dup3)(from, to, flags));
     make_way(&closing, to, "dup3", CALLER);
     return entry_copied(copying, from, closing_end_if_gone(&closing, REAL(dup3)(from, to, flags)));

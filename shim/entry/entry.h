@@ -47,7 +47,6 @@ int entry_prctl(int option, const unsigned long words[4], prctl_function *call);
 int entry_unshare(int flags, typeof(unshare) *call);
 int entry_setns(int fd, int type, typeof(setns) *call);
 int entry_epoll_made(int fd);
-void entry_shared_for_good(struct socket *socket, void *unused);
 void entry_sent(const struct msghdr *message);
 void entry_received(const struct msghdr *message);
 int entry_sent_many(struct mmsghdr *messages, int sent);

@@ -10,12 +10,6 @@
 #include "shim/entry/entry.h"
 #include "shim/holders.h"
 
-void entry_shared_for_good(struct socket *socket, void *context)
-{
-    (void)context;
-    socket->split = true;
-}
-
 int entry_unshare(int flags, typeof(unshare) *call)
 {
     if (start_maybe())
@@ -26,7 +20,7 @@ int entry_unshare(int flags, typeof(unshare) *call)
     int result = call(flags);
     int error = errno;
     if (result == 0)
-        sockets_each(entry_shared_for_good, NULL); /* the other threads hold them now, too */
+        holders_split_all(); /* the other threads hold them now, too */
     holders_splitting(-1);
     errno = error;
     return result;
