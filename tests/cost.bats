@@ -73,7 +73,66 @@ measured()
     done
 }
 
+# To $folder, where another user can read them whatever the rights on the build's folder are.
+copy_for_others()
+{
+    [ "$(id -u)" -eq 0 ] || skip "not root"
+    skip_if_instrumented
+    local most
+    most=$(ulimit -Hl)
+    [ "$most" = unlimited ] || [ "$most" -ge 8192 ] || skip "RLIMIT_MEMLOCK is $most KiB at most"
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    cp "$SHIM" "$P/limits" "$folder"
+    others_library=$folder/${SHIM##*/}
+}
+
+# lock_all KIB: a user without privilege and with that RLIMIT_MEMLOCK.
+lock_all()
+{
+    prlimit --memlock=$(($1 * 1024)) setpriv --reuid 65534 --clear-groups --bounding-set=-all \
+        "$folder/limits" mlockall
+}
+
 @test "mlockall works as far as natively" {
-    compare prlimit --memlock=33554432 setpriv --reuid 65534 --clear-groups --bounding-set=-all \
-        "$P/limits" mlockall
+    copy_for_others
+    export -f lock_all
+    export folder
+    LIBRARY=$others_library SOFTCLOSE_LOG=stderr compare bash -c 'lock_all 8192'
+    rm -rf "$folder"
+    run grep -c '"event":"process".*"exe":"limits"' audited.err
+    assert_output 1
+    run cat native.out
+    assert_output "mlockall: 0"
+}
+
+least_to_lock() # the smallest RLIMIT_MEMLOCK, KiB, with which it can
+{
+    local low=0 high=8192 middle
+    while [ $((high - low)) -gt 16 ]; do
+        middle=$(((low + high) / 2))
+        if "$@" lock_all "$middle" 2>/dev/null | grep -q "mlockall: 0"; then
+            high=$middle
+        else
+            low=$middle
+        fi
+    done
+    echo "$high"
+}
+
+covered()
+{
+    (export LD_PRELOAD="$others_library" SOFTCLOSE="$MODE" SOFTCLOSE_LOG=none && "$@")
+}
+
+# Known limit: everything that is mapped counts, whether it is ever used or not.
+@test "mlockall wants up to 6 MiB more of RLIMIT_MEMLOCK" {
+    copy_for_others
+    local native under
+    native=$(least_to_lock)
+    under=$(least_to_lock covered)
+    rm -rf "$folder"
+    figure "mlockall: $native KiB natively, $under KiB under $MODE"
+    [ "$under" -gt "$native" ]
+    [ "$((under - native))" -le 6144 ]
 }
